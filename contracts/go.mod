@@ -1,0 +1,3 @@
+module github.com/callplane/callplane/contracts
+
+go 1.26.8

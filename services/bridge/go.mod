@@ -1,0 +1,12 @@
+module github.com/callplane/callplane/services/bridge
+
+go 1.26.8
+
+require (
+	github.com/callplane/callplane/contracts v0.0.0
+	github.com/callplane/callplane/libs v0.0.0
+)
+
+replace github.com/callplane/callplane/contracts => ../../contracts
+
+replace github.com/callplane/callplane/libs => ../../libs
