@@ -1,0 +1,233 @@
+// Package callplane is a small client of the sessions service's HTTP API: what the demo and the system tests call it with.
+package callplane
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+)
+
+const (
+	// maxBody bounds what is read of an answer: an events page of 200 envelopes of 256 KiB doesn't fit, and nobody asks for one here.
+	maxBody = 16 << 20
+	// callTimeout is the deadline of one call where the caller's context has a later one or none.
+	callTimeout = 15 * time.Second
+	// mergePatch is the media type of RFC 7396.
+	mergePatch = "application/merge-patch+json"
+)
+
+// Client speaks for one user (or service principal) in AUTH_MODE=dev. It may be used by several goroutines at once.
+type Client struct {
+	base   string
+	user   string
+	scopes []string
+	http   *http.Client
+}
+
+// New gives a client for the API at base (scheme, host and port, no path), speaking for nobody until As.
+func New(base string) *Client {
+	return &Client{base: strings.TrimRight(base, "/"), http: &http.Client{Timeout: callTimeout}}
+}
+
+// As gives a client of the same API that speaks for the user, with the scopes given.
+func (c *Client) As(user string, scopes ...string) *Client {
+	return &Client{base: c.base, user: user, scopes: scopes, http: c.http}
+}
+
+// User is whom the client speaks for.
+func (c *Client) User() string { return c.user }
+
+// Base is the API's address.
+func (c *Client) Base() string { return c.base }
+
+// Close gives back idle connections.
+func (c *Client) Close() { c.http.CloseIdleConnections() }
+
+// Create creates a session, owned by the client's user. A refusal is a *Problem.
+func (c *Client) Create(ctx context.Context, n NewSession) (Session, error) {
+	return c.session(ctx, request{method: http.MethodPost, path: "/v1/call/sessions", body: n, want: http.StatusCreated})
+}
+
+// Get reads a session as the client's user sees it. A refusal is a *Problem.
+func (c *Client) Get(ctx context.Context, sessionID string) (Session, error) {
+	return c.session(ctx, request{method: http.MethodGet, path: sessionPath(sessionID), want: http.StatusOK})
+}
+
+// Update sends a merge patch (RFC 7396), with If-Match where ifMatch isn't empty. A refusal is a *Problem.
+func (c *Client) Update(ctx context.Context, sessionID, ifMatch string, changes map[string]any) (Session, error) {
+	r := request{method: http.MethodPatch, path: sessionPath(sessionID), body: changes, mediaType: mergePatch, want: http.StatusOK}
+	if ifMatch != "" {
+		r.header = http.Header{"If-Match": {ifMatch}}
+	}
+	return c.session(ctx, r)
+}
+
+// Token asks for a token to join the session's call with. A refusal is a *Problem.
+func (c *Client) Token(ctx context.Context, sessionID string, r TokenRequest) (Token, error) {
+	var token Token
+	_, err := c.do(ctx, request{method: http.MethodPost, path: sessionPath(sessionID) + "/token", body: r, want: http.StatusOK}, &token)
+	return token, err
+}
+
+// Events reads the page of the session's log after the watermark (from the beginning where it is empty); limit 0 is the API's default.
+// A refusal is a *Problem.
+func (c *Client) Events(ctx context.Context, sessionID, after string, limit int, types ...string) (EventPage, error) {
+	query := url.Values{}
+	if after != "" {
+		query.Set("after", after)
+	}
+	if limit > 0 {
+		query.Set("limit", strconv.Itoa(limit))
+	}
+	if len(types) > 0 {
+		query.Set("types", strings.Join(types, ","))
+	}
+	path := sessionPath(sessionID) + "/events"
+	if len(query) > 0 {
+		path += "?" + query.Encode()
+	}
+	var page EventPage
+	_, err := c.do(ctx, request{method: http.MethodGet, path: path, want: http.StatusOK}, &page)
+	return page, err
+}
+
+// Log reads the session's whole log, page by page.
+func (c *Client) Log(ctx context.Context, sessionID string) ([]Event, error) {
+	var all []Event
+	after := ""
+	for {
+		page, err := c.Events(ctx, sessionID, after, 200)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, page.Items...)
+		if !page.HasMore || len(page.Items) == 0 {
+			return all, nil
+		}
+		after = page.Items[len(page.Items)-1].EventID
+	}
+}
+
+// Ready reads /readyz: the status code, and the JSON body as it is. Both 200 and 503 are answers, not errors.
+func (c *Client) Ready(ctx context.Context) (int, json.RawMessage, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.base+"/readyz", nil)
+	if err != nil {
+		return 0, nil, fmt.Errorf("making the request for /readyz: %w", err)
+	}
+	res, body, err := c.exchange(req)
+	if err != nil {
+		return 0, nil, err
+	}
+	return res.StatusCode, body, nil
+}
+
+// request is one call of the API.
+type request struct {
+	method, path string
+	mediaType    string
+	header       http.Header
+	body         any
+	want         int
+}
+
+func sessionPath(sessionID string) string { return "/v1/call/sessions/" + url.PathEscape(sessionID) }
+
+// session makes a call that answers with a session.
+func (c *Client) session(ctx context.Context, r request) (Session, error) {
+	var s Session
+	res, err := c.do(ctx, r, &s)
+	if err != nil {
+		return Session{}, err
+	}
+	s.ETag = res.Header.Get("ETag")
+	s.Location = res.Header.Get("Location")
+	return s, nil
+}
+
+// do makes the call and decodes the answer that is wanted into out; a problem document is returned as *Problem.
+func (c *Client) do(ctx context.Context, r request, out any) (*http.Response, error) {
+	req, err := c.newRequest(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	res, body, err := c.exchange(req)
+	if err != nil {
+		return nil, err
+	}
+	if res.StatusCode != r.want {
+		return nil, refusal(req, res, body)
+	}
+	if err := json.Unmarshal(body, out); err != nil {
+		return nil, fmt.Errorf("%s %s: reading the answer: %w", r.method, req.URL.Path, err)
+	}
+	return res, nil
+}
+
+func (c *Client) newRequest(ctx context.Context, r request) (*http.Request, error) {
+	var body io.Reader
+	if r.body != nil {
+		encoded, err := json.Marshal(r.body)
+		if err != nil {
+			return nil, fmt.Errorf("%s %s: encoding the body: %w", r.method, r.path, err)
+		}
+		body = bytes.NewReader(encoded)
+	}
+	req, err := http.NewRequestWithContext(ctx, r.method, c.base+r.path, body)
+	if err != nil {
+		return nil, fmt.Errorf("%s %s: making the request: %w", r.method, r.path, err)
+	}
+	for name, values := range r.header {
+		req.Header[name] = values
+	}
+	if body != nil {
+		mediaType := r.mediaType
+		if mediaType == "" {
+			mediaType = "application/json"
+		}
+		req.Header.Set("Content-Type", mediaType)
+	}
+	if c.user != "" {
+		req.Header.Set("X-User-Id", c.user)
+	}
+	if len(c.scopes) > 0 {
+		req.Header.Set("X-Scopes", strings.Join(c.scopes, " "))
+	}
+	return req, nil
+}
+
+// exchange sends the request and reads the whole answer, bounded.
+func (c *Client) exchange(req *http.Request) (*http.Response, []byte, error) {
+	res, err := c.http.Do(req)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%s %s: %w", req.Method, req.URL.Path, err)
+	}
+	body, err := io.ReadAll(io.LimitReader(res.Body, maxBody))
+	if err = errors.Join(err, res.Body.Close()); err != nil {
+		return nil, nil, fmt.Errorf("%s %s: reading the answer: %w", req.Method, req.URL.Path, err)
+	}
+	return res, body, nil
+}
+
+// refusal turns an answer that isn't the one wanted into an error: the *Problem it carries, or what it is instead.
+func refusal(req *http.Request, res *http.Response, body []byte) error {
+	mediaType, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type"))
+	if mediaType != "application/problem+json" {
+		return fmt.Errorf("%s %s answered %s with %q instead of a problem document: %.200s",
+			req.Method, req.URL.Path, res.Status, mediaType, body)
+	}
+	var p Problem
+	if err := json.Unmarshal(body, &p); err != nil {
+		return fmt.Errorf("%s %s answered %s with a problem document that can't be read: %w", req.Method, req.URL.Path, res.Status, err)
+	}
+	p.Method, p.Path, p.RetryAfter = req.Method, req.URL.Path, res.Header.Get("Retry-After")
+	return &p
+}
