@@ -1,0 +1,96 @@
+package events
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"slices"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+)
+
+// Sealed is an event that holds to its contract, with its encoded form. Only Seal makes one, so a
+// function that takes a Sealed can't be given an invalid event.
+type Sealed struct {
+	envelope Envelope
+	encoded  json.RawMessage
+	digest   [32]byte
+}
+
+// Envelope returns the event.
+func (s Sealed) Envelope() Envelope {
+	envelope := s.envelope
+	envelope.Payload = slices.Clone(s.envelope.Payload)
+	return envelope
+}
+
+// JSON returns the encoded event: what is stored, published and replayed, byte by byte.
+func (s Sealed) JSON() json.RawMessage { return slices.Clone(s.encoded) }
+
+// Digest returns the SHA-256 of the event's canonical form; Accept computes the same.
+func (s Sealed) Digest() [32]byte { return s.digest }
+
+// Seal makes d an event with the given id and session (both UUIDs in lower case) and checks it
+// against the schema of its type, strictly. The error is an *InvalidEventError.
+func Seal(eventID, sessionID string, d Draft) (Sealed, error) {
+	if d.Payload == nil {
+		return Sealed{}, &InvalidEventError{Pointer: "/payload", Reason: "is missing"}
+	}
+	t := d.Payload.EventType()
+	contract, ok := catalogue[t]
+	if !ok {
+		return Sealed{}, &InvalidEventError{Type: t, Pointer: "/type", Reason: "is not in the catalogue"}
+	}
+	payload, err := encode(d.Payload)
+	if err != nil {
+		return Sealed{}, &InvalidEventError{Type: t, Pointer: "/payload", Reason: "can't be encoded: " + err.Error()}
+	}
+	envelope := Envelope{
+		EventID:   eventID,
+		Timestamp: d.Timestamp.UTC().Format(timestampLayout),
+		SessionID: sessionID,
+		Type:      t,
+		Actor:     d.Actor,
+		Payload:   payload,
+		Version:   contract.version.String(),
+	}
+	encoded, err := encode(envelope)
+	if err != nil {
+		return Sealed{}, &InvalidEventError{Type: t, Reason: "can't be encoded: " + err.Error()}
+	}
+	if len(encoded) > MaxSize {
+		return Sealed{}, &InvalidEventError{Type: t, Reason: "is larger than 256 KiB"}
+	}
+	event, err := parseObject(encoded)
+	if err != nil {
+		return Sealed{}, &InvalidEventError{Type: t, Reason: err.Error()}
+	}
+	if found := validate(strictSchemas()[t], event); len(found) > 0 {
+		return Sealed{}, &InvalidEventError{Type: t, Pointer: found[0].pointer, Reason: found[0].rule}
+	}
+	return Sealed{envelope: envelope, encoded: encoded, digest: digest(event)}, nil
+}
+
+// validate returns the rules of schema that event breaks, none where it is valid.
+func validate(schema *jsonschema.Schema, event map[string]any) []violation {
+	err := schema.Validate(event)
+	if err == nil {
+		return nil
+	}
+	var invalid *jsonschema.ValidationError
+	if errors.As(err, &invalid) {
+		return violations(invalid)
+	}
+	return []violation{{rule: "could not be validated: " + err.Error()}}
+}
+
+// encode writes v as JSON on one line, with <, > and & as they are.
+func encode(v any) ([]byte, error) {
+	var buffer bytes.Buffer
+	encoder := json.NewEncoder(&buffer)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(v); err != nil {
+		return nil, err
+	}
+	return bytes.TrimSuffix(buffer.Bytes(), []byte("\n")), nil
+}
