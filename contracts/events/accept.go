@@ -5,6 +5,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+
+	"github.com/callplane/callplane/contracts/internal/schema"
+	"github.com/callplane/callplane/contracts/internal/strictjson"
 )
 
 // Delivery is a message of the events exchange, as the broker gave it.
@@ -23,10 +26,7 @@ type Accepted struct {
 	Digest [32]byte // SHA-256 of the canonical form: names sorted, numbers as written
 }
 
-const (
-	maxDetail     = 512 // bytes
-	maxDetailRule = 3
-)
+const maxDetail = 512 // bytes
 
 var envelopeFields = []string{"eventId", "timestamp", "sessionId", "type", "actor", "payload", "version"}
 
@@ -38,7 +38,7 @@ func Accept(d Delivery) (Accepted, error) {
 	if len(d.Body) > MaxSize {
 		return Accepted{}, reject(Oversize, "%d bytes, at most %d are taken", len(d.Body), MaxSize)
 	}
-	event, err := parseObject(d.Body)
+	event, err := strictjson.ParseObject(d.Body)
 	if err != nil {
 		return Accepted{}, reject(Malformed, "%v", err)
 	}
@@ -53,8 +53,8 @@ func Accept(d Delivery) (Accepted, error) {
 	if newer {
 		schemas = tolerantSchemas()
 	}
-	if found := validate(schemas[t], event); len(found) > 0 {
-		return Accepted{}, reject(SchemaViolation, "%s", describe(found))
+	if found := schemas[t].Validate(event); len(found) > 0 {
+		return Accepted{}, reject(SchemaViolation, "%s", schema.Describe(found))
 	}
 	accepted := Accepted{Raw: bytes.Clone(d.Body), Digest: digest(event)}
 	if err := json.Unmarshal(accepted.Raw, &accepted.Envelope); err != nil {
@@ -116,19 +116,6 @@ func checkProperties(d Delivery, t Type, event map[string]any) error {
 
 func reject(reason Reason, format string, args ...any) *RejectedError {
 	return &RejectedError{Reason: reason, Detail: clip(fmt.Sprintf(format, args...), maxDetail)}
-}
-
-// describe says what is wrong in one line: the first few rules, and how many more.
-func describe(found []violation) string {
-	lines := make([]string, 0, maxDetailRule+1)
-	for i, v := range found {
-		if i == maxDetailRule {
-			lines = append(lines, fmt.Sprintf("and %d more", len(found)-i))
-			break
-		}
-		lines = append(lines, strings.TrimSpace(v.pointer+" "+v.rule))
-	}
-	return strings.Join(lines, "; ")
 }
 
 // clip cuts s to at most limit bytes, at the border of a character.

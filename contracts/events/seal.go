@@ -3,11 +3,13 @@ package events
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"slices"
 
-	"github.com/santhosh-tekuri/jsonschema/v6"
+	"github.com/callplane/callplane/contracts/internal/strictjson"
 )
+
+// MaxSize bounds an encoded event, in bytes.
+const MaxSize = 256 << 10
 
 // Sealed is an event that holds to its contract, with its encoded form. Only Seal makes one, so a
 // function that takes a Sealed can't be given an invalid event.
@@ -61,27 +63,14 @@ func Seal(eventID, sessionID string, d Draft) (Sealed, error) {
 	if len(encoded) > MaxSize {
 		return Sealed{}, &InvalidEventError{Type: t, Reason: "is larger than 256 KiB"}
 	}
-	event, err := parseObject(encoded)
+	event, err := strictjson.ParseObject(encoded)
 	if err != nil {
 		return Sealed{}, &InvalidEventError{Type: t, Reason: err.Error()}
 	}
-	if found := validate(strictSchemas()[t], event); len(found) > 0 {
-		return Sealed{}, &InvalidEventError{Type: t, Pointer: found[0].pointer, Reason: found[0].rule}
+	if found := strictSchemas()[t].Validate(event); len(found) > 0 {
+		return Sealed{}, &InvalidEventError{Type: t, Pointer: found[0].Pointer, Reason: found[0].Rule}
 	}
 	return Sealed{envelope: envelope, encoded: encoded, digest: digest(event)}, nil
-}
-
-// validate returns the rules of schema that event breaks, none where it is valid.
-func validate(schema *jsonschema.Schema, event map[string]any) []violation {
-	err := schema.Validate(event)
-	if err == nil {
-		return nil
-	}
-	var invalid *jsonschema.ValidationError
-	if errors.As(err, &invalid) {
-		return violations(invalid)
-	}
-	return []violation{{rule: "could not be validated: " + err.Error()}}
 }
 
 // encode writes v as JSON on one line, with <, > and & as they are.

@@ -1,4 +1,5 @@
-package events
+// Package strictjson reads JSON so that every reader takes the same from it.
+package strictjson
 
 import (
 	"bytes"
@@ -10,11 +11,10 @@ import (
 	"unicode/utf8"
 )
 
-// Bounds of an encoded event.
-const (
-	MaxSize  = 256 << 10 // bytes of a whole event
-	MaxDepth = 64        // nested objects and arrays, the envelope itself included
+// MaxDepth is how deep objects and arrays may be nested, the outermost included.
+const MaxDepth = 64
 
+const (
 	maxNumberLength   = 64
 	maxNumberExponent = 400
 )
@@ -31,10 +31,10 @@ var (
 	errNotAllData = errors.New("more follows the JSON value")
 )
 
-// parseObject reads one JSON object, numbers as json.Number. It refuses what encoding/json lets
+// ParseObject reads one JSON object, numbers as json.Number. It refuses what encoding/json lets
 // pass but two readers could take for different things (equal names, half surrogate pairs), what
 // Postgres can't store (NUL), and what would make validation costly (depth, huge exponents).
-func parseObject(body []byte) (map[string]any, error) {
+func ParseObject(body []byte) (map[string]any, error) {
 	if !utf8.Valid(body) {
 		return nil, errNotUTF8
 	}
