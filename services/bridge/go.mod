@@ -7,6 +7,11 @@ require (
 	github.com/callplane/callplane/libs v0.0.0
 )
 
+require (
+	github.com/stretchr/testify v1.12.1 // indirect
+	pgregory.net/rapid v1.3.0 // indirect
+)
+
 replace github.com/callplane/callplane/contracts => ../../contracts
 
 replace github.com/callplane/callplane/libs => ../../libs

@@ -1,0 +1,103 @@
+package domain_test
+
+import (
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/callplane/callplane/contracts/events"
+	"github.com/callplane/callplane/services/bridge/internal/domain"
+)
+
+const sessionID = "0198a3c0-5f00-7000-8000-00000000000a"
+
+var start = time.Date(2026, 11, 23, 8, 0, 0, 0, time.UTC)
+
+func at(ms int) time.Time { return start.Add(time.Duration(ms) * time.Millisecond) }
+
+// call is a mapping with alice and bob admitted, and what its log shows.
+type call struct {
+	t       testing.TB
+	mapping domain.Mapping
+	log     []domain.Event
+	last    domain.Result
+}
+
+func newCall(t testing.TB) *call {
+	c := &call{t: t, mapping: domain.New(sessionID)}
+	c.admit("alice", "", events.RoleHost)
+	c.admit("bob", "", events.RoleParticipant)
+	return c
+}
+
+func (c *call) admit(user, device string, role events.Role) domain.Seat {
+	c.t.Helper()
+	m, seat, err := c.mapping.Admit(domain.Admission{UserID: user, DeviceID: device, Role: role, SessionVersion: 1})
+	require.NoError(c.t, err)
+	c.mapping = m
+	return seat
+}
+
+// hear applies facts, seals every event (which checks it against its schema) and returns the types.
+func (c *call) hear(facts ...domain.Fact) []events.Type {
+	c.t.Helper()
+	types := []events.Type{}
+	for _, f := range facts {
+		before := c.mapping.Revision()
+		c.mapping, c.last = c.mapping.Apply(f, at(999_999))
+		if len(c.last.Events) > 0 {
+			require.Greater(c.t, c.mapping.Revision(), before, "events come from changes only")
+		}
+		for _, e := range c.last.Events {
+			_, err := events.Seal(e.ID, sessionID, e.Draft)
+			require.NoError(c.t, err)
+			c.log = append(c.log, e)
+			types = append(types, e.Payload.EventType())
+		}
+	}
+	return types
+}
+
+func room(n int) domain.RoomRef {
+	return domain.RoomRef{Name: domain.RoomName(sessionID), SID: "RM_" + string(rune('a'+n)), CreatedAt: at(n * 100_000)}
+}
+
+func sight(r, ms int) domain.Sighting { return domain.Sighting{Room: room(r), At: at(ms)} }
+
+func conn(user string, n int) domain.Connection {
+	return domain.Connection{Identity: user + "#default", SID: "PA_" + user + strconv.Itoa(n), JoinedAt: at(n * 1000)}
+}
+
+func started(r int) domain.Fact { return domain.RoomStarted{Sighting: sight(r, r*100_000)} }
+
+func finished(r, ms int) domain.Fact { return domain.RoomFinished{Sighting: sight(r, ms)} }
+
+func joined(r int, user string, n int) domain.Fact {
+	return domain.ParticipantJoined{Sighting: sight(r, n*1000), Connection: conn(user, n)}
+}
+
+func left(r int, user string, n, ms int, why events.LeaveReason) domain.Fact {
+	return domain.ParticipantLeft{Sighting: sight(r, ms), Connection: conn(user, n), Reason: why}
+}
+
+func track(user string, n int, sid string) (domain.Connection, domain.Track) {
+	c := conn(user, n)
+	return domain.Connection{Identity: c.Identity, SID: c.SID},
+		domain.Track{SID: sid, Kind: events.TrackAudio, Source: events.SourceMicrophone, Name: "mic", PublishedAt: at(n*1000 + 100)}
+}
+
+func published(r int, user string, n int, sid string) domain.Fact {
+	c, t := track(user, n, sid)
+	s := sight(r, n*1000+100)
+	s.Room.CreatedAt = time.Time{}
+	return domain.TrackPublished{Sighting: s, Connection: c, Track: t}
+}
+
+func unpublished(r int, user string, n int, sid string, ms int) domain.Fact {
+	c, t := track(user, n, sid)
+	s := sight(r, ms)
+	s.Room.CreatedAt = time.Time{}
+	return domain.TrackUnpublished{Sighting: s, Connection: c, Track: t}
+}

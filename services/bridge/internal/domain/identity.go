@@ -1,0 +1,38 @@
+package domain
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// DefaultDevice is the device of a member who named none.
+const DefaultDevice = "default"
+
+// MaxIdentity is the longest identity the provider takes, in bytes.
+const MaxIdentity = 256
+
+// ErrInvalidIdentity says that user and device don't make an identity.
+var ErrInvalidIdentity = errors.New("invalid identity")
+
+// RoomName returns the name of a session's room. It never changes and belongs to one session only.
+func RoomName(sessionID string) string { return "call-" + sessionID }
+
+// Identity returns the identity under which a user's device joins; different pairs never share one,
+// since a device has no "#". An empty device is DefaultDevice. Nobody parses an identity: the mapping
+// says whose it is.
+func Identity(userID, deviceID string) (string, error) {
+	if deviceID == "" {
+		deviceID = DefaultDevice
+	}
+	identity := userID + "#" + deviceID
+	switch {
+	case userID == "":
+		return "", fmt.Errorf("%w: the user is empty", ErrInvalidIdentity)
+	case strings.Contains(deviceID, "#"):
+		return "", fmt.Errorf("%w: the device holds a #", ErrInvalidIdentity)
+	case len(identity) > MaxIdentity:
+		return "", fmt.Errorf("%w: longer than %d bytes", ErrInvalidIdentity, MaxIdentity)
+	}
+	return identity, nil
+}

@@ -1,0 +1,147 @@
+package domain
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/callplane/callplane/contracts/events"
+)
+
+// join takes a connection that is fully in the room. Somebody who is shown already has only changed
+// connections; that is nothing anybody needs to hear of.
+func (a *application) join(p *Participant, c Connection) {
+	if !a.takeOver(p, c) {
+		return
+	}
+	switch {
+	case p.Shown():
+		p.Presence = Present
+	case a.s.over():
+		// Never shown: the room is about to be deleted.
+	default:
+		a.s.Episode++
+		p.Presence, p.Episode = Present, a.s.Episode
+		if a.s.ConnectedAt.IsZero() {
+			a.s.ConnectedAt = p.JoinedAt
+			a.emitConnected(*p)
+		}
+		a.emitJoined(*p)
+	}
+}
+
+// leave takes the end of a connection. Where its beginning was never seen it still tells that an
+// older one is gone.
+func (a *application) leave(p *Participant, c Connection, reason events.LeaveReason) {
+	if p.SID != c.SID && !a.takeOver(p, c) {
+		return
+	}
+	if !p.Shown() {
+		return
+	}
+	if departureOf(reason) != replaced {
+		a.depart(p, reason)
+		return
+	}
+	if p.Presence != Replaced {
+		p.Presence = Replaced
+		a.changed = true
+	}
+}
+
+// takeOver makes a newer connection the participant's current one and reports whether it is newer.
+// The tracks of the connection before are gone with it.
+func (a *application) takeOver(p *Participant, c Connection) bool {
+	joinedAt := c.JoinedAt.UTC()
+	if c.JoinedAt.IsZero() {
+		joinedAt = a.at
+	}
+	if c.SID == "" || c.SID == p.SID {
+		return false
+	}
+	if p.SID != "" && !later(joinedAt, c.SID, p.JoinedAt, p.SID) {
+		return false
+	}
+	a.closeTracks(p, joinedAt)
+	p.SID, p.JoinedAt, p.Tracks = c.SID, joinedAt, nil
+	a.changed = true
+	return true
+}
+
+// depart ends a participant's episode.
+func (a *application) depart(p *Participant, reason events.LeaveReason) {
+	at := latest(a.at, p.JoinedAt)
+	for _, t := range p.Tracks {
+		at = latest(at, t.PublishedAt)
+	}
+	a.closeTracks(p, at)
+	p.Presence, p.Tracks = Absent, nil
+	if !at.Before(a.s.LastLeftAt) {
+		a.s.LastLeftAt, a.s.LastLeftLost = at, departureOf(reason) == lost
+	}
+	a.emitLeft(*p, reason, at)
+	a.changed = true
+}
+
+// publish opens a track of the current connection, once.
+func (a *application) publish(p *Participant, c Connection, t Track) {
+	if p.SID != c.SID || p.Presence != Present || t.SID == "" || a.s.over() {
+		return
+	}
+	if _, known := p.Tracks[t.SID]; known {
+		return
+	}
+	t.Open = true
+	if t.PublishedAt.IsZero() {
+		t.PublishedAt = a.at
+	}
+	t.PublishedAt = t.PublishedAt.UTC()
+	a.keepTrack(p, t)
+	a.emitPublished(*p, t)
+}
+
+// unpublish closes a track. One that was never seen open is remembered as closed.
+func (a *application) unpublish(p *Participant, c Connection, t Track) {
+	if p.SID != c.SID || !p.Shown() || t.SID == "" {
+		return
+	}
+	known, seen := p.Tracks[t.SID]
+	switch {
+	case !seen:
+		t.Open = false
+		t.PublishedAt = latest(t.PublishedAt.UTC(), p.JoinedAt)
+		a.keepTrack(p, t)
+	case known.Open:
+		a.closeTrack(p, known, a.at)
+	}
+}
+
+// closeTracks closes what is open, in the order in which it was opened.
+func (a *application) closeTracks(p *Participant, at time.Time) {
+	open := make([]Track, 0, len(p.Tracks))
+	for _, t := range p.Tracks {
+		if t.Open {
+			open = append(open, t)
+		}
+	}
+	slices.SortFunc(open, func(x, y Track) int {
+		return cmp.Or(x.PublishedAt.Compare(y.PublishedAt), cmp.Compare(x.SID, y.SID))
+	})
+	for _, t := range open {
+		a.closeTrack(p, t, at)
+	}
+}
+
+func (a *application) closeTrack(p *Participant, t Track, at time.Time) {
+	t.Open = false
+	a.keepTrack(p, t)
+	a.emitUnpublished(*p, t, latest(at, t.PublishedAt))
+}
+
+func (a *application) keepTrack(p *Participant, t Track) {
+	if p.Tracks == nil {
+		p.Tracks = map[string]Track{}
+	}
+	p.Tracks[t.SID] = t
+	a.changed = true
+}

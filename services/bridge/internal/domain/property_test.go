@@ -1,0 +1,118 @@
+package domain_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/callplane/callplane/contracts/events"
+	"github.com/callplane/callplane/services/bridge/internal/domain"
+)
+
+var reasons = []events.LeaveReason{
+	events.LeaveClientInitiated, events.LeaveParticipantRemoved, events.LeaveRoomDeleted, events.LeaveRoomClosed,
+	events.LeaveDuplicateIdentity, events.LeaveMigration, events.LeaveConnectionTimeout, events.LeaveUnknown,
+}
+
+func anyFact(t *rapid.T) domain.Fact {
+	r := rapid.IntRange(0, 2).Draw(t, "room")
+	user := rapid.SampledFrom([]string{"alice", "bob", "mallory"}).Draw(t, "user")
+	n := r*100 + rapid.IntRange(1, 4).Draw(t, "connection")
+	ms := n*1000 + rapid.IntRange(0, 5000).Draw(t, "ms")
+	sid := rapid.SampledFrom([]string{"TR_1", "TR_2"}).Draw(t, "track")
+	switch rapid.IntRange(0, 6).Draw(t, "kind") {
+	case 0:
+		return started(r)
+	case 1:
+		return finished(r, ms)
+	case 2:
+		return left(r, user, n, ms, rapid.SampledFrom(reasons).Draw(t, "reason"))
+	case 3:
+		return published(r, user, n, sid)
+	case 4:
+		return unpublished(r, user, n, sid, ms)
+	default:
+		return joined(r, user, n)
+	}
+}
+
+// shadow replays a log and holds it to what every log must keep.
+type shadow struct {
+	connecting, connected, disconnected bool
+	final                               bool
+	present                             map[string]bool
+	tracks                              map[string]bool
+	ids                                 map[string]bool
+}
+
+func (s *shadow) see(t *rapid.T, e domain.Event) {
+	require.False(t, s.ids[e.ID], "an id is given once: %s", e.Payload.EventType())
+	s.ids[e.ID] = true
+	switch p := e.Payload.(type) {
+	case events.CallConnectingPayload:
+		require.False(t, s.connecting || s.connected || s.final)
+		s.connecting = true
+	case events.CallConnectedPayload:
+		require.True(t, s.connecting)
+		require.False(t, s.connected || s.final)
+		s.connected = true
+	case events.CallParticipantJoinedPayload:
+		require.True(t, s.connected)
+		require.False(t, s.present[p.Identity] || s.disconnected || s.final)
+		require.NotContains(t, p.Identity, "mallory")
+		s.present[p.Identity] = true
+	case events.CallParticipantLeftPayload:
+		require.True(t, s.present[p.Identity])
+		for key := range s.tracks {
+			require.NotContains(t, key, p.Identity, "tracks end before their participant leaves")
+		}
+		delete(s.present, p.Identity)
+	case events.CallTrackPublishedPayload:
+		key := p.Identity + p.ParticipantSID + p.TrackSID
+		require.True(t, s.present[p.Identity])
+		require.False(t, s.tracks[key] || s.disconnected || s.final)
+		s.tracks[key] = true
+	case events.CallTrackUnpublishedPayload:
+		key := p.Identity + p.ParticipantSID + p.TrackSID
+		require.True(t, s.tracks[key])
+		delete(s.tracks, key)
+	case events.CallDisconnectedPayload:
+		require.True(t, s.connected)
+		require.False(t, s.disconnected)
+		require.Empty(t, s.present)
+		require.Empty(t, s.tracks)
+		s.disconnected = true
+	default:
+		require.Fail(t, "unexpected event", "%T", p)
+	}
+}
+
+func TestEveryLogKeepsItsRules(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		c := newCall(t)
+		s := &shadow{present: map[string]bool{}, tracks: map[string]bool{}, ids: map[string]bool{}}
+		end := rapid.IntRange(0, 80).Draw(rt, "finalized at")
+		for i := range rapid.IntRange(0, 60).Draw(rt, "facts") {
+			if i == end {
+				c.mapping, _ = c.mapping.Finalize(9)
+				s.final = true
+			}
+			f := anyFact(rt)
+			from := len(c.log)
+			c.hear(f)
+			for _, e := range c.log[from:] {
+				s.see(rt, e)
+			}
+			settled := c.mapping
+			require.Empty(rt, c.hear(f), "a repeated fact says nothing new")
+			require.Equal(rt, settled, c.mapping)
+		}
+		c.hear(finished(9, 2_000_000))
+		state := c.mapping.State()
+		require.Equal(rt, state.ConnectedAt.IsZero(), state.DisconnectedAt.IsZero(), "a finished room is disconnected where it was connected")
+		for _, p := range state.Participants {
+			require.False(rt, p.Shown())
+		}
+	})
+}
