@@ -1,0 +1,129 @@
+package domain_test
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/callplane/callplane/contracts/events"
+	"github.com/callplane/callplane/services/sessions/internal/domain"
+)
+
+// TestAnyHistoryReplays drives a session with commands and facts in any order, delayed, repeated and
+// altered, and holds it to the invariants after each step.
+func TestAnyHistoryReplays(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		provider := rapid.SampledFrom([]string{"livekit", "livekit", "livekit", "pstn"}).Draw(t, "provider")
+		w := newWorld(t, domain.Spec{Provider: provider, Metadata: []byte(`{"a":1}`)})
+		var sent []events.Accepted
+		steps := rapid.IntRange(1, 40).Draw(t, "steps")
+		for step := range steps {
+			before := w.session.Snapshot()
+			logged := len(w.log)
+			switch rapid.SampledFrom([]string{"fact", "fact", "fact", "again", "altered", "patch"}).Draw(t, "kind") {
+			case "fact":
+				fact := accepted(t, events.DerivedID("step", fmt.Sprint(step)), w.now, drawFact(t))
+				sent = append(sent, fact)
+				w.deliver(fact)
+			case "again":
+				if len(sent) > 0 {
+					fact := sent[rapid.IntRange(0, len(sent)-1).Draw(t, "again")]
+					digest, had := w.digests[fact.EventID]
+					verdict := w.deliver(fact)
+					require.Equal(t, had && digest == fact.Digest, verdict.Decision == domain.Duplicate, "a repeat has no effect")
+				}
+			case "altered":
+				if len(sent) > 0 {
+					id := sent[rapid.IntRange(0, len(sent)-1).Draw(t, "altered")].EventID
+					_, had := w.digests[id]
+					verdict := w.deliver(accepted(t, id, w.now, events.CallErrorPayload{Provider: provider, Code: "x", Message: fmt.Sprint(step), Retryable: true}))
+					if had {
+						require.Equal(t, domain.QuarantineIDConflict, verdict.Reason)
+						require.Len(t, w.log, logged)
+					}
+				}
+			case "patch":
+				checkPatchError(t, w.patch(drawPatch(t)))
+			}
+			checkStep(t, before, w.session.Snapshot(), len(w.log) > logged)
+		}
+		w.requireReplays()
+		hydrated, err := domain.Hydrate(w.session.Snapshot())
+		require.NoError(t, err)
+		require.Equal(t, w.session.Snapshot(), hydrated.Snapshot())
+	})
+}
+
+func checkStep(t *rapid.T, before, after domain.Snapshot, appended bool) {
+	if !appended {
+		require.Equal(t, before, after, "nothing changes without an event")
+	}
+	require.GreaterOrEqual(t, after.Version, before.Version)
+	require.LessOrEqual(t, after.Version, before.Version+1, "one step is one version at most")
+	require.False(t, after.UpdatedAt.Before(before.UpdatedAt))
+	if before.EndedAt != nil {
+		require.Equal(t, before.Status, after.Status, "final is final")
+		require.Equal(t, before.EndedAt, after.EndedAt)
+		require.Equal(t, before.EndReason, after.EndReason)
+		require.Equal(t, before.Failure, after.Failure)
+	}
+	if before.Correlation != nil {
+		require.Equal(t, before.Correlation, after.Correlation, "the correlation is immutable")
+		require.Equal(t, before.StartedAt, after.StartedAt)
+	}
+	if before.Status != after.Status {
+		require.Equal(t, before.Version+1, after.Version)
+	}
+}
+
+func drawFact(t *rapid.T) events.Payload {
+	user := rapid.SampledFrom([]string{"alice", "bob"}).Draw(t, "user")
+	sid := rapid.SampledFrom([]string{"TR_1", "TR_2"}).Draw(t, "track")
+	reason := rapid.SampledFrom([]events.DisconnectReason{events.DisconnectCompleted, events.DisconnectReconnectTimeout, events.DisconnectProviderFailure}).Draw(t, "reason")
+	facts := []events.Payload{
+		connected(user), connected(user), joined(user), joined(user), left(user), lost(user), back(user),
+		published(user, sid), unpublished(user, sid), disconnected(reason),
+		events.CallConnectingPayload{ProviderRoom: room},
+		events.CallReconnectingPayload{ProviderRoom: room, Deadline: events.At(start)},
+		events.CallReconnectedPayload{ProviderRoom: room},
+		providerError(true), providerError(false),
+	}
+	return facts[rapid.IntRange(0, len(facts)-1).Draw(t, "fact")]
+}
+
+func drawPatch(t *rapid.T) domain.Patch {
+	p := domain.Patch{}
+	if rapid.Bool().Draw(t, "withStatus") {
+		p.Status = ptr(rapid.SampledFrom([]events.Status{
+			events.StatusCreated, events.StatusActive, events.StatusReconnecting, events.StatusEnded, events.StatusFailed,
+		}).Draw(t, "status"))
+	}
+	if rapid.Bool().Draw(t, "withTitle") {
+		p.Title = events.Some(rapid.SampledFrom([]string{"one", "two"}).Draw(t, "title"))
+	}
+	if rapid.Bool().Draw(t, "withMetadata") {
+		p.Metadata = []byte(rapid.SampledFrom([]string{`{"a":null}`, `{"a":1.0}`, `{"b":{"c":[1,null]}}`, `null`}).Draw(t, "metadata"))
+	}
+	if rapid.Bool().Draw(t, "withCorrelation") {
+		id := rapid.SampledFrom([]string{"one", "two"}).Draw(t, "id")
+		p.ProviderRoomID, p.ProviderParticipantID, p.ProviderCallID = &id, &id, &id
+	}
+	return p
+}
+
+func checkPatchError(t *rapid.T, err error) {
+	var invalid *domain.InvalidError
+	var transition *domain.InvalidTransitionError
+	if err == nil || errors.As(err, &invalid) || errors.As(err, &transition) {
+		return
+	}
+	for _, known := range []error{domain.ErrSessionFinal, domain.ErrCorrelationMismatch, domain.ErrProviderManaged} {
+		if errors.Is(err, known) {
+			return
+		}
+	}
+	t.Fatalf("a patch failed with an error that nobody knows: %v", err)
+}
