@@ -1,0 +1,57 @@
+package testkit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+
+	"github.com/moby/moby/client"
+	"github.com/testcontainers/testcontainers-go"
+)
+
+// ownerLabel marks a container with the process that removes it.
+const ownerLabel = "callplane.testkit.owner"
+
+var reapOnce sync.Once
+
+// owner names this process among those that use the same engine.
+func owner() string {
+	host, _ := os.Hostname()
+	return host + "/" + strconv.Itoa(os.Getpid())
+}
+
+// reap removes containers of test processes of this machine that were killed before they could do it themselves.
+func reap(ctx context.Context) {
+	engine, err := testcontainers.NewDockerClientWithOpts(ctx)
+	if err != nil {
+		return // The start that follows tells what is wrong with the engine.
+	}
+	defer engine.Close() //nolint:errcheck // Nothing is in hand.
+	found, err := engine.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: client.Filters{}.Add("label", ownerLabel)})
+	if err != nil {
+		return
+	}
+	for _, c := range found.Items {
+		if orphaned(c.Labels[ownerLabel]) {
+			if _, err := engine.ContainerRemove(ctx, c.ID, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true}); err != nil {
+				fmt.Fprintf(os.Stderr, "testkit: remove a container left by a killed test: %v\n", err)
+			}
+		}
+	}
+}
+
+// orphaned tells whether a container's owner was a process of this machine that is gone.
+func orphaned(label string) bool {
+	host, pid, ok := strings.Cut(label, "/")
+	here, _ := os.Hostname()
+	number, err := strconv.Atoi(pid)
+	if !ok || err != nil || host != here {
+		return false
+	}
+	return errors.Is(syscall.Kill(number, 0), syscall.ESRCH)
+}
