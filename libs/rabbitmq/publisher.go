@@ -29,7 +29,9 @@ func NewPublisher(c *Connector, app string) *Publisher {
 }
 
 // Publish publishes one message and returns when the broker has confirmed it; the errors are those of PublishBatch.
-func (p *Publisher) Publish(ctx context.Context, m Message) error { return p.PublishBatch(ctx, []Message{m})[0] }
+func (p *Publisher) Publish(ctx context.Context, m Message) error {
+	return p.PublishBatch(ctx, []Message{m})[0]
+}
 
 // PublishBatch publishes messages in order without waiting for each, then waits until the broker has answered for all of them, ctx ends,
 // or, where ctx has no deadline, 10 s have passed. The result has one entry for each message: nil for those that the broker has stored in

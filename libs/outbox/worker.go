@@ -1,0 +1,219 @@
+package outbox
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+
+	"github.com/callplane/callplane/libs/rabbitmq"
+)
+
+// Bounds of the pause after a row could not be published.
+const (
+	minPause = 50 * time.Millisecond
+	maxPause = 2 * time.Second
+)
+
+// errLaneLost: the lease of the lane is another's by now.
+var errLaneLost = errors.New("the lane's lease is lost")
+
+// worker publishes the rows of one lane while its lease is held.
+type worker struct {
+	relay *Relay
+	lane  int16
+	fence int64
+	wake  chan struct{}
+	quit  context.CancelFunc
+	done  chan struct{}
+	ctx   context.Context //nolint:containedctx // the worker's own life, ended by quit
+	once  sync.Once
+}
+
+func newWorker(r *Relay, lane int16, fence int64) *worker {
+	ctx, quit := context.WithCancel(context.Background())
+	return &worker{relay: r, lane: lane, fence: fence, wake: make(chan struct{}, 1), quit: quit, done: make(chan struct{}), ctx: ctx}
+}
+
+func (w *worker) wakeUp() {
+	select {
+	case w.wake <- struct{}{}:
+	default: // it is awake already
+	}
+}
+
+func (w *worker) start() {
+	go func() {
+		defer close(w.done)
+		w.run()
+	}()
+}
+
+// stop ends the worker after what it is publishing.
+func (w *worker) stop() {
+	w.quit()
+	<-w.done
+}
+
+func (w *worker) run() {
+	pause := backoff.NewExponentialBackOff()
+	pause.InitialInterval, pause.MaxInterval = minPause, maxPause
+	failing := false
+	// After a failure one row is sent at a time at first: where the broker refuses one, all that were on their way with it fail alike.
+	limit := w.relay.opts.Batch
+	for w.ctx.Err() == nil {
+		n, err := w.batch(limit)
+		switch {
+		case errors.Is(err, errLaneLost):
+			w.relay.log.InfoContext(w.ctx, "an outbox lane went to another relay", "lane", w.lane)
+			return
+		case err != nil:
+			if !failing {
+				w.relay.log.WarnContext(w.ctx, "the outbox can't publish, trying again", "lane", w.lane, "error", err)
+			}
+			failing, limit = true, 1
+			wait(w.ctx, pause.NextBackOff(), nil)
+			continue
+		case failing && n > 0:
+			w.relay.log.InfoContext(w.ctx, "the outbox publishes again", "lane", w.lane)
+			failing = false
+		}
+		pause.Reset()
+		full := n == limit
+		limit = min(2*limit, w.relay.opts.Batch)
+		if !full {
+			wait(w.ctx, w.relay.opts.Poll, w.wake)
+		}
+	}
+}
+
+// unpublished is a row as it is read.
+type unpublished struct {
+	ID           int64
+	PartitionKey string
+	Exchange     string
+	RoutingKey   string
+	MessageID    string
+	Headers      string
+	Body         []byte
+	CreatedAt    time.Time
+}
+
+// batch publishes the first rows of the lane, limit at most, and returns how many. What it has begun it finishes, also when the worker is
+// told to stop meanwhile.
+func (w *worker) batch(limit int) (int, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(w.ctx), publishTimeout)
+	defer cancel()
+	rows, err := w.read(ctx, limit)
+	if err != nil || len(rows) == 0 {
+		return 0, err
+	}
+	published, failure := w.publish(ctx, rows)
+	if len(published) > 0 {
+		// What was published is marked also where the time for publishing is over.
+		marking, cancel := context.WithTimeout(context.WithoutCancel(w.ctx), queryTimeout)
+		defer cancel()
+		if err := w.mark(marking, published); err != nil {
+			return 0, err
+		}
+		w.relay.metrics.published.Add(float64(len(published)))
+	}
+	return len(published), failure
+}
+
+// read returns the lane's first rows, unless the lease is lost.
+func (w *worker) read(ctx context.Context, limit int) ([]unpublished, error) {
+	var rows []unpublished
+	err := w.relay.opts.DB.WithContext(ctx).Raw(`SELECT o.id, o.partition_key, o.exchange, o.routing_key, o.message_id, o.headers, o.body, o.created_at
+		FROM outbox o
+		WHERE o.lane = ? AND o.published_at IS NULL
+			AND EXISTS (SELECT FROM outbox_lanes l WHERE l.lane = ? AND l.holder = ? AND l.fence = ? AND l.expires_at > clock_timestamp())
+		ORDER BY o.id LIMIT ?`, w.lane, w.lane, w.relay.opts.Holder, w.fence, limit).Scan(&rows).Error
+	if err != nil {
+		return nil, fmt.Errorf("read the outbox: %w", err)
+	}
+	return rows, nil
+}
+
+// publish sends rows in waves, each with the next row of every key, so that no row is sent before the one before it of the same key is
+// confirmed. It returns the ids of the confirmed ones, and why the first of the others is not.
+func (w *worker) publish(ctx context.Context, rows []unpublished) (published []int64, failure error) {
+	for len(rows) > 0 {
+		wave, rest, keys := nextWave(rows)
+		messages := make([]rabbitmq.Message, len(wave))
+		for i, row := range wave {
+			message, err := row.message()
+			if err != nil {
+				return published, err
+			}
+			messages[i] = message
+		}
+		for i, err := range w.relay.opts.Publisher.PublishBatch(ctx, messages) {
+			if err == nil {
+				published = append(published, wave[i].ID)
+				delete(keys, wave[i].PartitionKey)
+				continue
+			}
+			if failure == nil {
+				failure = fmt.Errorf("publish outbox row %d (%s %s): %w", wave[i].ID, wave[i].RoutingKey, wave[i].MessageID, err)
+			}
+			if errors.Is(err, rabbitmq.ErrUnavailable) || errors.Is(err, rabbitmq.ErrUnconfirmed) || errors.Is(err, rabbitmq.ErrRefused) {
+				rest = nil // the connection or channel is gone, the others would fare the same
+			}
+		}
+		rows = rest[:0:0]
+		for _, row := range rest {
+			if _, held := keys[row.PartitionKey]; !held { // keys now has those that failed
+				rows = append(rows, row)
+			}
+		}
+	}
+	return published, failure
+}
+
+// nextWave splits off the first row of every key. keys has all keys of the wave.
+func nextWave(rows []unpublished) (wave, rest []unpublished, keys map[string]struct{}) {
+	keys = make(map[string]struct{}, len(rows))
+	for _, row := range rows {
+		if _, seen := keys[row.PartitionKey]; seen {
+			rest = append(rest, row)
+			continue
+		}
+		keys[row.PartitionKey] = struct{}{}
+		wave = append(wave, row)
+	}
+	return wave, rest, keys
+}
+
+// mark records what was published, if the lease is still this worker's, and prolongs it.
+func (w *worker) mark(ctx context.Context, ids []int64) error {
+	var marked int64
+	err := w.relay.opts.DB.WithContext(ctx).Raw(`WITH lease AS (
+			UPDATE outbox_lanes SET expires_at = clock_timestamp() + ?::interval
+			WHERE lane = ? AND holder = ? AND fence = ? RETURNING lane),
+		marked AS (
+			UPDATE outbox SET published_at = clock_timestamp()
+			WHERE id IN ? AND lane IN (SELECT lane FROM lease) RETURNING id)
+		SELECT count(*) FROM marked`, w.relay.leases.interval(), w.lane, w.relay.opts.Holder, w.fence, ids).Scan(&marked).Error
+	if err != nil {
+		return fmt.Errorf("mark outbox rows published: %w", err)
+	}
+	if marked == 0 {
+		return errLaneLost
+	}
+	return nil
+}
+
+func (u unpublished) message() (rabbitmq.Message, error) {
+	var headers map[string]string
+	if err := json.Unmarshal([]byte(u.Headers), &headers); err != nil {
+		return rabbitmq.Message{}, fmt.Errorf("read the headers of outbox row %d: %w", u.ID, err)
+	}
+	return rabbitmq.Message{
+		Exchange: u.Exchange, Key: u.RoutingKey, ID: u.MessageID, Headers: headers, Body: u.Body, Timestamp: u.CreatedAt,
+	}, nil
+}
