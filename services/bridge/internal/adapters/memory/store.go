@@ -1,0 +1,192 @@
+// Package memory keeps what the bridge stores in memory, for tests of what works on it. It passes the
+// same suites as the real store.
+package memory
+
+import (
+	"context"
+	"maps"
+	"sync"
+	"time"
+
+	"github.com/callplane/callplane/contracts/events"
+	"github.com/callplane/callplane/services/bridge/internal/domain"
+	"github.com/callplane/callplane/services/bridge/internal/ports"
+)
+
+var (
+	_ ports.Mappings      = (*Store)(nil)
+	_ ports.RoomDeletions = (*Store)(nil)
+)
+
+// Store holds mappings, receipts, events to be published and rooms to be deleted.
+type Store struct {
+	now func() time.Time
+
+	mu        sync.Mutex
+	mappings  map[string]domain.State // by session
+	receipts  map[string]ports.Receipt
+	outbox    []events.Sealed
+	deletions map[string]deletion // by room
+	failure   error
+}
+
+type deletion struct {
+	ports.RoomDeletion
+	due time.Time
+}
+
+// NewStore returns an empty store that tells the time by now.
+func NewStore(now func() time.Time) *Store {
+	return &Store{
+		now: now, mappings: map[string]domain.State{}, receipts: map[string]ports.Receipt{}, deletions: map[string]deletion{},
+	}
+}
+
+// Fail makes every call return err until it is called with nil.
+func (s *Store) Fail(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.failure = err
+}
+
+// ChangeSession implements ports.Mappings.
+func (s *Store) ChangeSession(_ context.Context, sessionID string, decide ports.Decide) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.failure != nil {
+		return s.failure
+	}
+	m := domain.New(sessionID)
+	if state, known := s.mappings[sessionID]; known {
+		m = domain.Restore(state)
+	}
+	change, err := decide(m)
+	if err != nil {
+		return err
+	}
+	s.store(change)
+	return nil
+}
+
+// Receive implements ports.Mappings.
+func (s *Store) Receive(_ context.Context, receipt ports.Receipt, decide ports.Decide) (ports.Reception, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.failure != nil {
+		return "", s.failure
+	}
+	if _, repeated := s.receipts[receipt.ID]; repeated {
+		return ports.Repeated, nil
+	}
+	reception := ports.Noted
+	if decide != nil {
+		reception = ports.Elsewhere
+		for _, state := range s.mappings {
+			if state.RoomName != receipt.RoomName {
+				continue
+			}
+			change, err := decide(domain.Restore(state))
+			if err != nil {
+				return "", err
+			}
+			s.store(change)
+			reception = ports.Stored
+			break
+		}
+	}
+	s.receipts[receipt.ID] = receipt
+	return reception, nil
+}
+
+func (s *Store) store(c ports.Change) {
+	s.mappings[c.Mapping.SessionID()] = c.Mapping.State()
+	s.outbox = append(s.outbox, c.Events...)
+	if c.DeleteRoom {
+		room := c.Mapping.RoomName()
+		d := s.deletions[room]
+		d.RoomName, d.Attempts, d.due = room, 0, s.now()
+		d.Generation++
+		s.deletions[room] = d
+	}
+}
+
+// Claim implements ports.RoomDeletions.
+func (s *Store) Claim(_ context.Context, limit int, lease time.Duration) ([]ports.RoomDeletion, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.failure != nil {
+		return nil, s.failure
+	}
+	var claimed []ports.RoomDeletion
+	for room, d := range s.deletions {
+		if len(claimed) < limit && !d.due.After(s.now()) {
+			claimed = append(claimed, d.RoomDeletion)
+			d.due = s.now().Add(lease)
+			s.deletions[room] = d
+		}
+	}
+	return claimed, nil
+}
+
+// Done implements ports.RoomDeletions.
+func (s *Store) Done(_ context.Context, d ports.RoomDeletion) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.failure != nil {
+		return s.failure
+	}
+	if s.deletions[d.RoomName].Generation == d.Generation {
+		delete(s.deletions, d.RoomName)
+	}
+	return nil
+}
+
+// Postpone implements ports.RoomDeletions.
+func (s *Store) Postpone(_ context.Context, d ports.RoomDeletion, after time.Duration) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.failure != nil {
+		return s.failure
+	}
+	if stored, there := s.deletions[d.RoomName]; there && stored.Generation == d.Generation {
+		stored.Attempts++
+		stored.due = s.now().Add(after)
+		s.deletions[d.RoomName] = stored
+	}
+	return nil
+}
+
+// Next implements ports.RoomDeletions.
+func (s *Store) Next(context.Context) (time.Duration, bool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.failure != nil {
+		return 0, false, s.failure
+	}
+	var wait time.Duration
+	found := false
+	for _, d := range s.deletions {
+		if left := max(0, d.due.Sub(s.now())); !found || left < wait {
+			wait, found = left, true
+		}
+	}
+	return wait, found, nil
+}
+
+// Events returns what is to be published, in order.
+func (s *Store) Events() []events.Envelope {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	envelopes := make([]events.Envelope, 0, len(s.outbox))
+	for _, e := range s.outbox {
+		envelopes = append(envelopes, e.Envelope())
+	}
+	return envelopes
+}
+
+// Receipts returns the receipts by the webhook's id.
+func (s *Store) Receipts() map[string]ports.Receipt {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return maps.Clone(s.receipts)
+}

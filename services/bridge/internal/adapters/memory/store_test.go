@@ -1,0 +1,25 @@
+package memory_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/callplane/callplane/services/bridge/internal/adapters/memory"
+	"github.com/callplane/callplane/services/bridge/internal/ports/portstest"
+)
+
+func open(*testing.T) portstest.Store {
+	s := memory.NewStore(time.Now)
+	return portstest.Store{Mappings: s, Deletions: s, Published: func(_ testing.TB, sessionID string) []string {
+		var ids []string
+		for _, e := range s.Events() {
+			if e.SessionID == sessionID {
+				ids = append(ids, e.EventID)
+			}
+		}
+		return ids
+	}}
+}
+
+func TestMappings(t *testing.T)      { portstest.Mappings(t, open) }
+func TestRoomDeletions(t *testing.T) { portstest.RoomDeletions(t, open) }

@@ -1,0 +1,34 @@
+// Package app holds the use cases of the bridge, one a file.
+package app
+
+import (
+	"github.com/callplane/callplane/contracts/events"
+	"github.com/callplane/callplane/services/bridge/internal/domain"
+	"github.com/callplane/callplane/services/bridge/internal/ports"
+)
+
+// seal makes the domain's events ready to be stored; it refuses one that breaks its contract.
+func seal(sessionID string, made []domain.Event) ([]events.Sealed, error) {
+	sealed := make([]events.Sealed, 0, len(made))
+	for _, e := range made {
+		s, err := events.Seal(e.ID, sessionID, e.Draft)
+		if err != nil {
+			return nil, err
+		}
+		sealed = append(sealed, s)
+	}
+	return sealed, nil
+}
+
+// announce tells the rest of the process what was stored.
+func announce(tally ports.Tally, nudges ports.Nudges, c ports.Change) {
+	for _, e := range c.Events {
+		tally.EventMade(string(e.Envelope().Type))
+	}
+	if len(c.Events) > 0 {
+		nudges.Publish()
+	}
+	if c.DeleteRoom {
+		nudges.DeleteRooms()
+	}
+}

@@ -1,0 +1,250 @@
+// Package portstest holds the suites that every adapter of a port must pass.
+package portstest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"github.com/callplane/callplane/contracts/events"
+	"github.com/callplane/callplane/services/bridge/internal/domain"
+	"github.com/callplane/callplane/services/bridge/internal/ports"
+)
+
+// Store is an adapter under test.
+type Store struct {
+	Mappings  ports.Mappings
+	Deletions ports.RoomDeletions
+	// Published returns the ids of the events that are to be published for a session, in order.
+	Published func(t testing.TB, sessionID string) []string
+}
+
+var moment = time.Date(2026, 11, 23, 8, 0, 0, 123_456_000, time.UTC)
+
+// Mappings is the suite of ports.Mappings. open returns a store whose content no other test shares.
+func Mappings(t *testing.T, open func(t *testing.T) Store) {
+	tests := map[string]func(t *testing.T, s Store){
+		"what is stored comes back":                       comesBack,
+		"a decision that fails stores nothing":            rollsBack,
+		"a webhook has its effect once":                   once,
+		"webhooks of other rooms are only recorded":       elsewhere,
+		"changes of one mapping come one after the other": serialized,
+		"the same webhook twice at once counts once":      racedReceipt,
+		"sessions don't wait for each other":              independent,
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) { test(t, open(t)) })
+	}
+}
+
+func newSession() string { return uuid.Must(uuid.NewV7()).String() }
+
+// change stores what alter returns.
+func change(t testing.TB, s Store, session string, alter func(domain.Mapping) domain.Mapping) {
+	t.Helper()
+	require.NoError(t, s.Mappings.ChangeSession(t.Context(), session, func(m domain.Mapping) (ports.Change, error) {
+		return ports.Change{Mapping: alter(m)}, nil
+	}))
+}
+
+func load(t testing.TB, s Store, session string) domain.State {
+	t.Helper()
+	var state domain.State
+	change(t, s, session, func(m domain.Mapping) domain.Mapping {
+		state = m.State()
+		return m
+	})
+	return state
+}
+
+func admit(t testing.TB, m domain.Mapping, user, device string) domain.Mapping {
+	t.Helper()
+	admitted, _, err := m.Admit(domain.Admission{UserID: user, DeviceID: device, Role: events.RoleParticipant, SessionVersion: 1})
+	require.NoError(t, err)
+	return admitted
+}
+
+func sighting(session string) domain.Sighting {
+	return domain.Sighting{Room: domain.RoomRef{Name: domain.RoomName(session), SID: "RM_1", CreatedAt: moment}, At: moment.Add(time.Second)}
+}
+
+func joined(session, user string) domain.Fact {
+	return domain.ParticipantJoined{Sighting: sighting(session), Connection: domain.Connection{Identity: user + "#default", SID: "PA_" + user, JoinedAt: moment}}
+}
+
+// applying returns a decision that applies a fact as the webhook's use case does.
+func applying(f domain.Fact, deleteRoom bool) ports.Decide {
+	return func(m domain.Mapping) (ports.Change, error) {
+		changed, result := m.Apply(f, moment)
+		c := ports.Change{Mapping: changed, DeleteRoom: deleteRoom}
+		for _, e := range result.Events {
+			sealed, err := events.Seal(e.ID, m.SessionID(), e.Draft)
+			if err != nil {
+				return ports.Change{}, err
+			}
+			c.Events = append(c.Events, sealed)
+		}
+		return c, nil
+	}
+}
+
+func receipt(session string) ports.Receipt {
+	return ports.Receipt{ID: "EV_" + uuid.NewString(), Kind: "participant_joined", RoomName: domain.RoomName(session), ReceivedAt: moment}
+}
+
+func comesBack(t *testing.T, s Store) {
+	session := newSession()
+	var want domain.Mapping
+	facts := []domain.Fact{
+		joined(session, "alice"),
+		domain.TrackPublished{Sighting: sighting(session), Connection: domain.Connection{Identity: "alice#default", SID: "PA_alice"},
+			Track: domain.Track{SID: "TR_1", Kind: events.TrackVideo, Source: events.SourceCamera, MimeType: "video/VP8", PublishedAt: moment}},
+		domain.TrackPublished{Sighting: sighting(session), Connection: domain.Connection{Identity: "alice#default", SID: "PA_alice"},
+			Track: domain.Track{SID: "TR_2", Kind: events.TrackAudio, Source: events.SourceMicrophone, Name: "mic", PublishedAt: moment}},
+		domain.TrackUnpublished{Sighting: sighting(session), Connection: domain.Connection{Identity: "alice#default", SID: "PA_alice"}, Track: domain.Track{SID: "TR_1"}},
+		joined(session, "bob"),
+		domain.ParticipantLeft{Sighting: sighting(session), Connection: domain.Connection{Identity: "bob#default", SID: "PA_bob"}, Reason: events.LeaveConnectionTimeout},
+		domain.RoomFinished{Sighting: sighting(session)},
+	}
+	change(t, s, session, func(m domain.Mapping) domain.Mapping {
+		m = m.Learn(3, domain.Member{UserID: "carol", Role: events.RoleViewer, Version: 3}, domain.Member{UserID: "dave", Version: 2, Removed: true})
+		want = admit(t, admit(t, m, "alice", ""), "bob", "default")
+		return want
+	})
+	require.Equal(t, want.State(), load(t, s, session))
+	for _, f := range facts {
+		change(t, s, session, func(m domain.Mapping) domain.Mapping {
+			want, _ = m.Apply(f, moment)
+			return want
+		})
+		require.Equal(t, want.State(), load(t, s, session))
+	}
+	change(t, s, session, func(m domain.Mapping) domain.Mapping {
+		want, _ = m.Finalize(9)
+		return want
+	})
+	require.Equal(t, want.State(), load(t, s, session))
+}
+
+var errDecide = errors.New("decided not to")
+
+func rollsBack(t *testing.T, s Store) {
+	session := newSession()
+	fail := func(m domain.Mapping) (ports.Change, error) { return ports.Change{Mapping: m}, errDecide }
+	require.ErrorIs(t, s.Mappings.ChangeSession(t.Context(), session, fail), errDecide)
+	r := receipt(session)
+	reception, err := s.Mappings.Receive(t.Context(), r, fail)
+	require.NoError(t, err)
+	require.Equal(t, ports.Elsewhere, reception, "the session that failed was not made")
+
+	change(t, s, session, func(m domain.Mapping) domain.Mapping { return admit(t, m, "alice", "") })
+	r = receipt(session)
+	_, err = s.Mappings.Receive(t.Context(), r, fail)
+	require.ErrorIs(t, err, errDecide)
+	reception, err = s.Mappings.Receive(t.Context(), r, applying(joined(session, "alice"), true))
+	require.NoError(t, err)
+	require.Equal(t, ports.Stored, reception, "the receipt of the one that failed was not kept")
+	require.Len(t, s.Published(t, session), 3)
+}
+
+func once(t *testing.T, s Store) {
+	session := newSession()
+	change(t, s, session, func(m domain.Mapping) domain.Mapping { return admit(t, m, "alice", "") })
+	r := receipt(session)
+	reception, err := s.Mappings.Receive(t.Context(), r, applying(joined(session, "alice"), false))
+	require.NoError(t, err)
+	require.Equal(t, ports.Stored, reception)
+	reception, err = s.Mappings.Receive(t.Context(), r, func(domain.Mapping) (ports.Change, error) {
+		t.Error("decided again")
+		return ports.Change{}, errDecide
+	})
+	require.NoError(t, err)
+	require.Equal(t, ports.Repeated, reception)
+	require.Len(t, s.Published(t, session), 3)
+}
+
+func elsewhere(t *testing.T, s Store) {
+	session := newSession()
+	r := receipt(session)
+	for _, want := range []ports.Reception{ports.Elsewhere, ports.Repeated} {
+		reception, err := s.Mappings.Receive(t.Context(), r, applying(joined(session, "alice"), false))
+		require.NoError(t, err)
+		require.Equal(t, want, reception)
+	}
+	reception, err := s.Mappings.Receive(t.Context(), ports.Receipt{ID: "EV_" + session, Kind: "egress_started", ReceivedAt: moment}, nil)
+	require.NoError(t, err)
+	require.Equal(t, ports.Noted, reception)
+	require.Zero(t, load(t, s, session).Revision)
+}
+
+func serialized(t *testing.T, s Store) {
+	session := newSession()
+	const racers = 24
+	var running sync.WaitGroup
+	for n := range racers {
+		running.Go(func() {
+			change(t, s, session, func(m domain.Mapping) domain.Mapping {
+				return m.Learn(1, domain.Member{UserID: fmt.Sprintf("user%d", n), Role: events.RoleViewer, Version: 1})
+			})
+		})
+	}
+	running.Wait()
+	state := load(t, s, session)
+	require.EqualValues(t, racers, state.Revision, "no change is lost")
+	require.Len(t, state.Members, racers)
+}
+
+func racedReceipt(t *testing.T, s Store) {
+	session := newSession()
+	change(t, s, session, func(m domain.Mapping) domain.Mapping { return admit(t, m, "alice", "") })
+	r := receipt(session)
+	receptions := make(chan ports.Reception, 16)
+	var running sync.WaitGroup
+	for range cap(receptions) {
+		running.Go(func() {
+			reception, err := s.Mappings.Receive(t.Context(), r, applying(joined(session, "alice"), false))
+			if err != nil {
+				t.Errorf("receive: %v", err)
+			}
+			receptions <- reception
+		})
+	}
+	running.Wait()
+	close(receptions)
+	count := map[ports.Reception]int{}
+	for reception := range receptions {
+		count[reception]++
+	}
+	require.Equal(t, map[ports.Reception]int{ports.Stored: 1, ports.Repeated: cap(receptions) - 1}, count)
+	require.Len(t, s.Published(t, session), 3)
+}
+
+func independent(t *testing.T, s Store) {
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	var running sync.WaitGroup
+	for range 8 {
+		session := newSession()
+		running.Go(func() {
+			change(t, s, session, func(m domain.Mapping) domain.Mapping {
+				return admit(t, admit(t, admit(t, m, "alice", ""), "bob", ""), "carol", "")
+			})
+			for _, user := range []string{"alice", "bob", "carol"} {
+				reception, err := s.Mappings.Receive(ctx, receipt(session), applying(joined(session, user), false))
+				if err != nil || reception != ports.Stored {
+					t.Errorf("receive: %s %v", reception, err)
+				}
+			}
+			if got := len(s.Published(t, session)); got != 5 {
+				t.Errorf("%d events to publish", got)
+			}
+		})
+	}
+	running.Wait()
+}

@@ -1,0 +1,19 @@
+package ports
+
+// Tally counts what happens, for the operators.
+type Tally interface {
+	Webhook(kind, outcome string)     // a genuine webhook, and what became of it
+	Refused(reason string)            // a request to the webhook's address that is not a genuine webhook
+	Token(outcome string)             // a token command, and "issued" or why not
+	SessionEvent(kind string)         // an event of a session that was taken in
+	RoomDeletion(outcome string)      // an attempt to delete a room
+	EventMade(kind string)            // a canonical event that was stored for publishing
+	ProviderReachable(reachable bool) // what the last probe of the provider found
+}
+
+// Nudges tell work in the background that there is something to do. They return at once; one that is
+// lost only costs the time until the next poll.
+type Nudges struct {
+	Publish     func() // events were stored for publishing
+	DeleteRooms func() // a room must go
+}
