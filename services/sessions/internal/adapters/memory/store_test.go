@@ -1,0 +1,19 @@
+package memory_test
+
+import (
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"github.com/callplane/callplane/services/sessions/internal/adapters/memory"
+	"github.com/callplane/callplane/services/sessions/internal/ports/portstest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func TestSessionStore(t *testing.T) {
+	portstest.SessionStore(t, func(*testing.T) portstest.StoreUnderTest {
+		store := memory.NewStore()
+		return portstest.StoreUnderTest{Store: store, Outbox: store.Outbox, Quarantine: store.Quarantine}
+	})
+}
