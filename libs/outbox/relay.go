@@ -152,14 +152,9 @@ func (r *Relay) balance(ctx context.Context) (hungry bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	r.mu.Lock()
-	for lane, w := range r.workers {
-		if fence, ok := held[lane]; !ok || fence != w.fence {
-			delete(r.workers, lane)
-			defer w.stop() // without the lock
-		}
+	for _, lane := range r.staleLanes(held) {
+		r.stopWorker(lane)
 	}
-	r.mu.Unlock()
 	for lane := range held {
 		if len(held) <= share {
 			break
@@ -184,6 +179,19 @@ func (r *Relay) balance(ctx context.Context) (hungry bool, err error) {
 	}
 	r.metrics.held.Set(float64(len(held)))
 	return len(held) < share, nil
+}
+
+// staleLanes returns the lanes whose workers have ended or work for a lease that is no longer held.
+func (r *Relay) staleLanes(held map[int16]int64) []int16 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var stale []int16
+	for lane, w := range r.workers {
+		if fence, ok := held[lane]; !ok || fence != w.fence || w.ended() {
+			stale = append(stale, lane)
+		}
+	}
+	return stale
 }
 
 func (r *Relay) startWorker(lane int16, fence int64) {

@@ -5,7 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"sync"
+	"strconv"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -31,7 +31,6 @@ type worker struct {
 	quit  context.CancelFunc
 	done  chan struct{}
 	ctx   context.Context //nolint:containedctx // the worker's own life, ended by quit
-	once  sync.Once
 }
 
 func newWorker(r *Relay, lane int16, fence int64) *worker {
@@ -51,6 +50,15 @@ func (w *worker) start() {
 		defer close(w.done)
 		w.run()
 	}()
+}
+
+func (w *worker) ended() bool {
+	select {
+	case <-w.done:
+		return true
+	default:
+		return false
+	}
 }
 
 // stop ends the worker after what it is publishing.
@@ -191,21 +199,33 @@ func nextWave(rows []unpublished) (wave, rest []unpublished, keys map[string]str
 
 // mark records what was published, if the lease is still this worker's, and prolongs it.
 func (w *worker) mark(ctx context.Context, ids []int64) error {
-	var marked int64
+	var leases int64
 	err := w.relay.opts.DB.WithContext(ctx).Raw(`WITH lease AS (
 			UPDATE outbox_lanes SET expires_at = clock_timestamp() + ?::interval
 			WHERE lane = ? AND holder = ? AND fence = ? RETURNING lane),
 		marked AS (
 			UPDATE outbox SET published_at = clock_timestamp()
-			WHERE id IN ? AND lane IN (SELECT lane FROM lease) RETURNING id)
-		SELECT count(*) FROM marked`, w.relay.leases.interval(), w.lane, w.relay.opts.Holder, w.fence, ids).Scan(&marked).Error
+			WHERE id = ANY (?::bigint[]) AND lane IN (SELECT lane FROM lease))
+		SELECT count(*) FROM lease`, w.relay.leases.interval(), w.lane, w.relay.opts.Holder, w.fence, arrayOf(ids)).Scan(&leases).Error
 	if err != nil {
 		return fmt.Errorf("mark outbox rows published: %w", err)
 	}
-	if marked == 0 {
+	if leases == 0 {
 		return errLaneLost
 	}
 	return nil
+}
+
+// arrayOf writes ids as Postgres writes an array: one parameter, so one statement to prepare for any number of them.
+func arrayOf(ids []int64) string {
+	text := []byte{'{'}
+	for i, id := range ids {
+		if i > 0 {
+			text = append(text, ',')
+		}
+		text = strconv.AppendInt(text, id, 10)
+	}
+	return string(append(text, '}'))
 }
 
 func (u unpublished) message() (rabbitmq.Message, error) {
