@@ -1,0 +1,218 @@
+package livekit_test
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/livekit/protocol/auth"
+	"github.com/stretchr/testify/require"
+
+	"github.com/callplane/callplane/contracts/events"
+	"github.com/callplane/callplane/libs/config"
+	"github.com/callplane/callplane/services/bridge/internal/adapters/livekit"
+	"github.com/callplane/callplane/services/bridge/internal/captures"
+	"github.com/callplane/callplane/services/bridge/internal/domain"
+	"github.com/callplane/callplane/services/bridge/internal/ports"
+)
+
+const (
+	key     = "key"
+	secret  = "a-secret-for-tests-of-32-bytes-or-more"
+	session = "0198a3c0-5f00-7000-8000-00000000000a"
+)
+
+// sign returns the Authorization that LiveKit would send with a body.
+func sign(t testing.TB, key, secret string, body []byte) string {
+	t.Helper()
+	sum := sha256.Sum256(body)
+	token, err := auth.NewAccessToken(key, secret).SetValidFor(5 * time.Minute).SetSha256(base64.StdEncoding.EncodeToString(sum[:])).ToJWT()
+	require.NoError(t, err)
+	return token
+}
+
+func reader() *livekit.WebhookReader {
+	return livekit.NewWebhookReader(map[string]config.Secret{key: secret, "other": secret + "-2"})
+}
+
+// hear reads a capture and applies it to a mapping in which alice and bob are mapped.
+func hear(t *testing.T, m domain.Mapping, name string) (domain.Mapping, []string) {
+	t.Helper()
+	said := []string{}
+	for _, body := range captures.Bodies(t, name, m.RoomName(), "#default") {
+		w, err := reader().Read(body, sign(t, key, secret, body))
+		require.NoError(t, err)
+		require.Equal(t, m.RoomName(), w.RoomName)
+		require.NotNil(t, w.Fact)
+		var result domain.Result
+		m, result = m.Apply(w.Fact, time.Now())
+		for _, e := range result.Events {
+			sealed, err := events.Seal(e.ID, session, e.Draft)
+			require.NoError(t, err)
+			require.NotContains(t, string(sealed.JSON()), captures.FakeTurnPassword)
+			said = append(said, describe(t, sealed.Envelope()))
+		}
+	}
+	return m, said
+}
+
+// describe is an event in one line: its type without "call.", who, and why.
+func describe(t *testing.T, e events.Envelope) string {
+	t.Helper()
+	line := strings.TrimPrefix(string(e.Type), "call.")
+	switch e.Type {
+	case events.CallParticipantJoined:
+		p, err := events.DecodePayload[events.CallParticipantJoinedPayload](e)
+		require.NoError(t, err)
+		line += " " + p.UserID
+	case events.CallParticipantLeft:
+		p, err := events.DecodePayload[events.CallParticipantLeftPayload](e)
+		require.NoError(t, err)
+		line += " " + p.UserID + " " + string(p.Reason)
+	case events.CallDisconnected:
+		p, err := events.DecodePayload[events.CallDisconnectedPayload](e)
+		require.NoError(t, err)
+		line += " " + string(p.Reason)
+	case events.CallTrackPublished:
+		p, err := events.DecodePayload[events.CallTrackPublishedPayload](e)
+		require.NoError(t, err)
+		require.Equal(t, events.TrackAudio, p.Kind)
+		require.Equal(t, events.SourceMicrophone, p.Source)
+		require.Equal(t, "audio/opus", *p.MimeType)
+		line += " " + p.UserID
+	}
+	return line
+}
+
+func TestCapturesBecomeCanonicalEvents(t *testing.T) {
+	want := map[string][]string{
+		"clean": {
+			"connecting", "connected", "participant.joined alice", "participant.joined bob", "track.published alice",
+			"track.unpublished", "participant.left alice client_initiated", "participant.left bob client_initiated", "disconnected completed",
+		},
+		"remove": {
+			"connecting", "connected", "participant.joined alice", "track.published alice", "participant.joined bob",
+			"track.unpublished", "participant.left alice participant_removed", "participant.left bob client_initiated", "disconnected completed",
+		},
+		"empty": {"connecting"},
+		"delete": {
+			"connecting", "connected", "participant.joined alice", "track.published alice", "participant.joined bob", "track.published bob",
+			"track.unpublished", "participant.left alice room_deleted", "track.unpublished", "participant.left bob room_deleted", "disconnected completed",
+		},
+		"rejoin": {
+			"connecting", "connected", "participant.joined alice", "participant.joined bob", "track.published alice",
+			"track.unpublished", "participant.left alice client_initiated", "participant.joined alice", "track.published alice",
+			"track.unpublished", "participant.left alice client_initiated", "participant.left bob client_initiated", "disconnected completed",
+		},
+		"dup": {
+			"connecting", "connected", "participant.joined alice", "track.published alice", "track.unpublished", "track.published alice",
+			"track.unpublished", "participant.left alice client_initiated", "disconnected completed",
+		},
+		"kill": {
+			"connecting", "connected", "participant.joined alice", "participant.joined bob", "track.published alice",
+			"track.unpublished", "participant.left alice connection_timeout", "participant.left bob client_initiated", "disconnected completed",
+		},
+		"simulate": {
+			"connecting", "connected", "participant.joined alice", "track.published alice", "participant.joined bob", "track.published bob",
+			"track.unpublished", "track.published alice", "track.unpublished", "participant.left alice server_shutdown",
+			"track.unpublished", "participant.left bob client_initiated", "disconnected completed",
+		},
+		"fail500": {
+			"connecting", "connected", "participant.joined alice", "track.published alice",
+			"track.unpublished", "participant.left alice client_initiated", "disconnected completed",
+		},
+	}
+	require.Len(t, want, len(captures.Names(t)))
+	for name, said := range want {
+		t.Run(name, func(t *testing.T) {
+			m := domain.New(session)
+			for _, user := range []string{"alice", "bob"} {
+				admitted, _, err := m.Admit(domain.Admission{UserID: user, Role: events.RoleParticipant, SessionVersion: 1})
+				require.NoError(t, err)
+				m = admitted
+			}
+			m, got := hear(t, m, name)
+			require.Equal(t, said, got)
+			again, repeated := hear(t, m, name)
+			require.Empty(t, repeated, "the same once more says nothing")
+			require.Equal(t, m, again)
+		})
+	}
+}
+
+func TestOnlyGenuineWebhooksAreRead(t *testing.T) {
+	body := captures.Bodies(t, "clean", "call-x", "#default")[1]
+	altered := []byte(strings.Replace(string(body), "alice", "carol", 1))
+	join, err := auth.NewAccessToken(key, secret).SetIdentity("alice").SetVideoGrant(&auth.VideoGrant{RoomJoin: true, Room: "call-x"}).ToJWT()
+	require.NoError(t, err)
+	refused := map[string]struct {
+		body          []byte
+		authorization string
+	}{
+		"unsigned":                {body, ""},
+		"not a token":             {body, "Bearer x"},
+		"another secret":          {body, sign(t, key, secret+"!", body)},
+		"an unknown key":          {body, sign(t, "stranger", secret, body)},
+		"another key's secret":    {body, sign(t, "other", secret, body)},
+		"altered":                 {altered, sign(t, key, secret, body)},
+		"a participant's token":   {body, join},
+		"a secret left empty":     {body, sign(t, "nobody", "x", body)},
+		"the signature of nobody": {nil, join},
+	}
+	for name, tc := range refused {
+		t.Run(name, func(t *testing.T) {
+			_, err := reader().Read(tc.body, tc.authorization)
+			require.ErrorIs(t, err, ports.ErrUnauthentic)
+			require.NotContains(t, err.Error(), secret)
+		})
+	}
+	for _, with := range [][2]string{{key, secret}, {"other", secret + "-2"}} {
+		w, err := reader().Read(body, sign(t, with[0], with[1], body))
+		require.NoError(t, err)
+		require.Equal(t, "participant_joined", w.Kind)
+		require.IsType(t, domain.ParticipantJoined{}, w.Fact)
+	}
+}
+
+func TestGenuineWebhooksThatCannotBeRead(t *testing.T) {
+	for name, body := range map[string]string{
+		"not JSON":   `{"event":`,
+		"no id":      `{"event":"room_started","room":{"turnPassword":"` + captures.FakeTurnPassword + `"}}`,
+		"long id":    `{"event":"room_started","id":"` + strings.Repeat("x", 129) + `"}`,
+		"wrong type": `{"event":"room_started","id":"EV_1","room":"` + captures.FakeTurnPassword + `"}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := reader().Read([]byte(body), sign(t, key, secret, []byte(body)))
+			require.ErrorIs(t, err, ports.ErrMalformed)
+			require.NotContains(t, err.Error(), captures.FakeTurnPassword)
+		})
+	}
+}
+
+func TestOtherKindsSayNothingAboutACall(t *testing.T) {
+	for kind, body := range map[string]string{
+		"egress_started":                 `{"event":"egress_started","id":"EV_1","egressInfo":{"egressId":"EG_1","roomName":"call-x"}}`,
+		"ingress_ended":                  `{"event":"ingress_ended","id":"EV_1","ingressInfo":{"roomName":"call-x"}}`,
+		"participant_connection_aborted": `{"event":"participant_connection_aborted","id":"EV_1","room":{"name":"call-x"}}`,
+		livekit.UnknownKind:              `{"event":"something_new","id":"EV_1","room":{"name":"call-x"},"fieldOfTheFuture":1}`,
+	} {
+		w, err := reader().Read([]byte(body), sign(t, key, secret, []byte(body)))
+		require.NoError(t, err)
+		require.Equal(t, ports.Webhook{ID: "EV_1", Kind: kind, RoomName: "call-x"}, w)
+	}
+}
+
+func TestOddFactsStayHarmless(t *testing.T) {
+	body := []byte(`{"event":"track_published","id":"EV_1","createdAt":"99999999999999","room":{"name":"call-x","sid":"has space"},
+		"participant":{"identity":"a","sid":"PA_1"},"track":{"sid":"TR_1","type":99,"source":99,"name":"` + strings.Repeat("n", 999) + `"}}`)
+	w, err := reader().Read(body, sign(t, key, secret, body))
+	require.NoError(t, err)
+	fact := w.Fact.(domain.TrackPublished)
+	require.Empty(t, fact.Room.SID)
+	require.True(t, fact.At.IsZero())
+	require.Equal(t, events.TrackData, fact.Track.Kind)
+	require.Equal(t, events.SourceUnknown, fact.Track.Source)
+	require.Len(t, fact.Track.Name, events.MaxTrackName)
+}
