@@ -21,6 +21,8 @@ const (
 	// clockRate of Opus in RTP (RFC 7587).
 	clockRate = 48000
 	channels  = 2
+	// connectTimeout is how long the media connection may take, on a machine under load too.
+	connectTimeout = 20 * time.Second
 )
 
 // silence is one Opus frame without sound: the TOC byte of a 20 ms CELT frame, and an empty one (RFC 6716, 3.1).
@@ -58,7 +60,7 @@ func Join(ctx context.Context, url, token string) (*Caller, error) {
 		},
 		ParticipantCallback: lksdk.ParticipantCallback{OnTrackSubscribed: c.listen},
 	})
-	if err := c.room.JoinWithContextAndToken(ctx, url, token); err != nil {
+	if err := c.room.JoinWithContextAndToken(ctx, url, token, lksdk.WithConnectTimeout(connectTimeout)); err != nil {
 		c.room.Disconnect()
 		return nil, fmt.Errorf("joining the call at %s: %w", url, err)
 	}

@@ -1,0 +1,199 @@
+//go:build integration
+
+package systemtest
+
+import (
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	amqp "github.com/rabbitmq/amqp091-go"
+	"github.com/stretchr/testify/require"
+
+	"github.com/callplane/callplane/contracts/topology"
+	"github.com/callplane/callplane/deployments/systemtest/stack"
+	"github.com/callplane/callplane/libs/testkit"
+)
+
+// brokerFile reads a file of deployments/rabbitmq.
+func brokerFile(t *testing.T, name string) []byte {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(testkit.Root(), "deployments", "rabbitmq", name))
+	require.NoError(t, err)
+	return text
+}
+
+// TestBrokerIsSetUpByItsFiles asks the running broker what is enabled and who may do what: neither less nor more than the files say.
+func TestBrokerIsSetUpByItsFiles(t *testing.T) {
+	t.Parallel()
+	broker := testkit.Rabbit(t)
+
+	var nodes []struct {
+		Plugins []string `json:"enabled_plugins"`
+	}
+	broker.Management.Get(t, "/api/nodes", &nodes)
+	require.Len(t, nodes, 1)
+	plugins := regexp.MustCompile(`rabbitmq_[a-z_]+`).FindAllString(string(brokerFile(t, "enabled_plugins")), -1)
+	require.NotEmpty(t, plugins)
+	require.Contains(t, plugins, "rabbitmq_consistent_hash_exchange")
+	require.ElementsMatch(t, plugins, enabledOf(nodes[0].Plugins))
+
+	var want struct {
+		Users []struct {
+			Name string   `json:"name"`
+			Tags []string `json:"tags"`
+		} `json:"users"`
+		Permissions      []map[string]string `json:"permissions"`
+		TopicPermissions []map[string]string `json:"topic_permissions"`
+	}
+	require.NoError(t, json.Unmarshal(brokerFile(t, "definitions.json"), &want))
+	got := want
+	got.Users, got.Permissions, got.TopicPermissions = nil, nil, nil
+	broker.Management.Get(t, "/api/users", &got.Users)
+	broker.Management.Get(t, "/api/permissions", &got.Permissions)
+	broker.Management.Get(t, "/api/topic-permissions", &got.TopicPermissions)
+	require.ElementsMatch(t, want.Users, got.Users)
+	inRoot := func(p map[string]string) bool { return p["vhost"] != "/" } // Other tests have virtual hosts of their own.
+	require.ElementsMatch(t, want.Permissions, slices.DeleteFunc(got.Permissions, inRoot))
+	require.ElementsMatch(t, want.TopicPermissions, slices.DeleteFunc(got.TopicPermissions, inRoot))
+}
+
+// enabledOf leaves out what is enabled only because another plugin needs it.
+func enabledOf(listed []string) []string {
+	implied := []string{"rabbitmq_management_agent", "rabbitmq_web_dispatch"}
+	return slices.DeleteFunc(slices.Clone(listed), func(name string) bool { return slices.Contains(implied, name) })
+}
+
+// TestBrokerUsers publishes as each service what it may and what only the other may.
+func TestBrokerUsers(t *testing.T) {
+	t.Parallel()
+	vhost := testkit.Rabbit(t).Vhost(t)
+	declareExchanges(t, vhost.URL("admin"))
+	for name, c := range map[string]struct {
+		user, exchange, key, sender string
+		refusal                     int // AMQP reply code; 0 where it is taken
+	}{
+		"sessions: its own type":           {"sessions", topology.EventsExchange, "call.created", "sessions", 0},
+		"sessions: a type of the bridge":   {"sessions", topology.EventsExchange, "call.connected", "sessions", amqp.AccessRefused},
+		"sessions: a type that nobody has": {"sessions", topology.EventsExchange, "call.created.twice", "sessions", amqp.AccessRefused},
+		"sessions: in the bridge's name":   {"sessions", topology.EventsExchange, "call.created", "bridge", amqp.PreconditionFailed},
+		"sessions: a command":              {"sessions", topology.CommandsExchange, "token.issue", "sessions", 0},
+		"bridge: its own type":             {"bridge", topology.EventsExchange, "call.connected", "bridge", 0},
+		"bridge: a type of sessions":       {"bridge", topology.EventsExchange, "call.ended", "bridge", amqp.AccessRefused},
+		"bridge: in the name of sessions":  {"bridge", topology.EventsExchange, "call.connected", "sessions", amqp.PreconditionFailed},
+		"bridge: a command":                {"bridge", topology.CommandsExchange, "token.issue", "bridge", amqp.AccessRefused},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			err := publish(t, vhost.URL(c.user), c.exchange, c.key, c.sender)
+			if c.refusal == 0 {
+				require.NoError(t, err)
+				return
+			}
+			var refused *amqp.Error
+			require.ErrorAs(t, err, &refused)
+			require.Equal(t, c.refusal, refused.Code, refused.Error())
+		})
+	}
+}
+
+// publish sends a message and waits for the broker's confirm or refusal.
+func publish(t *testing.T, url, exchange, key, sender string) error {
+	t.Helper()
+	conn, err := amqp.Dial(url)
+	require.NoError(t, err)
+	defer conn.Close() //nolint:errcheck // Nothing is in hand.
+	ch, err := conn.Channel()
+	require.NoError(t, err)
+	require.NoError(t, ch.Confirm(false))
+	closed := ch.NotifyClose(make(chan *amqp.Error, 1))
+	confirmation, err := ch.PublishWithDeferredConfirmWithContext(t.Context(), exchange, key, false, false,
+		amqp.Publishing{UserId: sender, Body: []byte("{}")})
+	if err != nil {
+		return err
+	}
+	select {
+	case refused := <-closed:
+		return refused
+	case <-confirmation.Done():
+		if confirmation.Acked() {
+			return nil
+		}
+		// A channel that is closed settles what was open on it too; the reason is what counts.
+		if refused, ok := <-closed; ok {
+			return refused
+		}
+		return errors.New("not confirmed")
+	}
+}
+
+func declareExchanges(t *testing.T, url string) {
+	t.Helper()
+	conn, err := amqp.Dial(url)
+	require.NoError(t, err)
+	defer conn.Close() //nolint:errcheck // Nothing is in hand.
+	ch, err := conn.Channel()
+	require.NoError(t, err)
+	for _, e := range topology.Shared(topology.DefaultPartitions).Exchanges {
+		if e.Name == topology.EventsExchange || e.Name == topology.CommandsExchange {
+			require.NoError(t, ch.ExchangeDeclare(e.Name, string(e.Kind), true, false, e.Internal, false, e.Args))
+		}
+	}
+}
+
+// TestDatabaseRoles tries what a service's role may not do in its own database, and anything in the other's.
+func TestDatabaseRoles(t *testing.T) {
+	t.Parallel()
+	const denied = "42501" // insufficient_privilege
+	postgres := testkit.Postgres(t)
+	for i, service := range stack.Services {
+		app, owner := postgres.Database(t, service, nil)
+		execute(t, owner, "CREATE TABLE kept (id int PRIMARY KEY)")
+		execute(t, app, "INSERT INTO kept VALUES (1)")
+		execute(t, app, "UPDATE kept SET id = 2")
+		execute(t, app, "DELETE FROM kept WHERE id = 1")
+		for _, ddl := range []string{
+			"CREATE TABLE mine (id int)", "ALTER TABLE kept ADD COLUMN more int", "DROP TABLE kept", "TRUNCATE kept", "CREATE INDEX ON kept (id)",
+			"CREATE SCHEMA mine", "CREATE TEMPORARY TABLE mine (id int)", "CREATE ROLE mine", "CREATE DATABASE mine",
+		} {
+			require.Equal(t, denied, refusalOf(t, app, ddl), "%s: %s", service, ddl)
+		}
+		other := stack.Services[1-i]
+		theirs, _ := postgres.Database(t, other, nil)
+		config, err := pgx.ParseConfig(theirs)
+		require.NoError(t, err)
+		mine, err := pgx.ParseConfig(app)
+		require.NoError(t, err)
+		config.User, config.Password = mine.User, mine.Password
+		_, err = pgx.ConnectConfig(t.Context(), config)
+		var refused *pgconn.PgError
+		require.ErrorAs(t, err, &refused, "%s got into the database of %s", service, other)
+		require.Equal(t, denied, refused.Code)
+	}
+}
+
+func execute(t *testing.T, url, sql string) {
+	t.Helper()
+	require.Empty(t, refusalOf(t, url, sql), sql)
+}
+
+// refusalOf runs a statement and gives the SQLSTATE with which it was refused, empty where it wasn't.
+func refusalOf(t *testing.T, url, sql string) string {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), url)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, conn.Close(t.Context())) }()
+	_, err = conn.Exec(t.Context(), sql)
+	if err == nil {
+		return ""
+	}
+	var refused *pgconn.PgError
+	require.ErrorAs(t, err, &refused)
+	return refused.Code
+}

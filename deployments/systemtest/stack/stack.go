@@ -1,0 +1,238 @@
+// Package stack runs the whole of Callplane for a test: both services as processes of their own builds, with a database each, a virtual
+// host of the broker and a LiveKit server, all set up by the files that docker-compose.yml uses.
+package stack
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/livekit/protocol/livekit"
+	lksdk "github.com/livekit/server-sdk-go/v2"
+
+	"github.com/callplane/callplane/deployments/systemtest/caller"
+	"github.com/callplane/callplane/deployments/systemtest/callplane"
+	"github.com/callplane/callplane/deployments/systemtest/replay"
+	"github.com/callplane/callplane/libs/testkit"
+)
+
+const (
+	// Patience is how long the tests wait for what must come; nothing that goes right takes nearly as long.
+	Patience = 30 * time.Second
+	// departureTimeout is how long LiveKit keeps a room after the last one has left it.
+	departureTimeout = 2 * time.Second
+)
+
+// Stack is one running Callplane.
+type Stack struct {
+	Sessions, Bridge *Process
+	API              *callplane.Client
+	BridgeURL        string
+	Vhost            *testkit.Vhost
+	LiveKit          *testkit.LiveKitServer
+	Rooms            *lksdk.RoomServiceClient
+	SessionsDB       Database
+	BridgeDB         Database
+
+	tokens secretList
+}
+
+// Database is a service's database, as its own role, as its owner and as the server's administrator.
+type Database struct{ AppURL, OwnerURL, AdminURL string }
+
+// New starts a stack on the servers that the tests of this binary share, and waits until both services are ready and nothing is degraded.
+func New(t testing.TB) *Stack {
+	t.Helper()
+	s := Prepare(t, testkit.Rabbit(t))
+	s.Start(t)
+	s.AwaitReady(t)
+	return s
+}
+
+// Prepare makes everything but the services, which Start starts, so that a test can have them start in any order.
+func Prepare(t testing.TB, broker *testkit.Broker) *Stack {
+	t.Helper()
+	bridgePort := testkit.FreePort(t)
+	s := &Stack{
+		BridgeURL: "http://127.0.0.1:" + strconv.Itoa(bridgePort),
+		Vhost:     broker.Vhost(t),
+	}
+	s.LiveKit = testkit.LiveKit(t, s.WebhookURL())
+	if s.LiveKit.Container == nil {
+		t.Skip("TEST_LIVEKIT_URL names a server whose webhooks can't come to this test's bridge; without that setting, this test starts its own")
+	}
+	s.Rooms = lksdk.NewRoomServiceClient(s.LiveKit.URL, s.LiveKit.APIKey, s.LiveKit.APISecret)
+	postgres := testkit.Postgres(t)
+	s.SessionsDB, s.BridgeDB = database(t, postgres, "sessions"), database(t, postgres, "bridge")
+
+	sessionsPort := testkit.FreePort(t)
+	s.API = callplane.New("http://127.0.0.1:" + strconv.Itoa(sessionsPort))
+	t.Cleanup(s.API.Close)
+	s.Sessions = NewProcess("sessions", Binary(t, "sessions"), s.settings(t, "sessions", s.SessionsDB, map[string]string{
+		"HTTP_ADDR": "127.0.0.1:" + strconv.Itoa(sessionsPort),
+		"AUTH_MODE": "dev",
+	}))
+	s.Bridge = NewProcess("bridge", Binary(t, "bridge"), s.settings(t, "bridge", s.BridgeDB, map[string]string{
+		// On all addresses: LiveKit calls it from its container.
+		"HTTP_ADDR":              ":" + strconv.Itoa(bridgePort),
+		"LIVEKIT_API_URL":        s.LiveKit.URL,
+		"LIVEKIT_PUBLIC_URL":     s.LiveKit.WSURL,
+		"LIVEKIT_API_KEY":        s.LiveKit.APIKey,
+		"LIVEKIT_API_SECRET":     s.LiveKit.APISecret,
+		"ROOM_DEPARTURE_TIMEOUT": departureTimeout.String(),
+	}))
+	for _, p := range []*Process{s.Sessions, s.Bridge} {
+		s.own(t, p)
+	}
+	return s
+}
+
+// WebhookURL is where LiveKit sends its webhooks.
+func (s *Stack) WebhookURL() string { return s.BridgeURL + "/livekit/webhook" }
+
+// settings are those that both services have, and the service's own.
+func (s *Stack) settings(t testing.TB, service string, db Database, own map[string]string) map[string]string {
+	settings := map[string]string{
+		"ADMIN_ADDR":           "127.0.0.1:" + strconv.Itoa(testkit.FreePort(t)),
+		"DATABASE_URL":         db.AppURL,
+		"MIGRATE_DATABASE_URL": db.OwnerURL,
+		"AMQP_URL":             s.Vhost.URL(service),
+		"LOG_FORMAT":           "json",
+		"LOG_LEVEL":            "debug",
+		"SHUTDOWN_TIMEOUT":     "15s",
+	}
+	for _, address := range []string{db.AppURL, db.OwnerURL, settings["AMQP_URL"]} {
+		s.tokens.addPassword(address)
+	}
+	for name, value := range own {
+		settings[name] = value
+	}
+	s.tokens.add(own["LIVEKIT_API_SECRET"])
+	return settings
+}
+
+func database(t testing.TB, postgres *testkit.PG, service string) Database {
+	t.Helper()
+	app, owner := postgres.Database(t, service, nil)
+	u, err := url.Parse(app)
+	if err != nil {
+		t.Fatalf("reading the database's URL: %v", err)
+	}
+	return Database{AppURL: app, OwnerURL: owner, AdminURL: postgres.AdminURL(strings.TrimPrefix(u.Path, "/"))}
+}
+
+// own ends the process with the test, shows its log where the test failed, and holds the log against what may never be in one.
+func (s *Stack) own(t testing.TB, p *Process) {
+	t.Cleanup(func() {
+		p.End()
+		log := p.Log()
+		if strings.Contains(log, "DATA RACE") {
+			t.Errorf("%s has a data race", p.name)
+		}
+		for _, found := range s.tokens.foundIn(log) {
+			t.Errorf("the log of %s holds a secret: %s", p.name, found)
+		}
+		if t.Failed() {
+			t.Logf("%s logged:\n%s", p.name, log)
+		}
+	})
+}
+
+// Start starts both services.
+func (s *Stack) Start(t testing.TB) {
+	t.Helper()
+	s.Sessions.Start(t)
+	s.Bridge.Start(t)
+}
+
+// AwaitReady waits until both services are ready and have everything that they need.
+func (s *Stack) AwaitReady(t testing.TB) {
+	t.Helper()
+	for _, p := range []*Process{s.Sessions, s.Bridge} {
+		testkit.Eventually(t, Patience, func(ctx context.Context) error {
+			if !p.Running() {
+				t.Fatalf("%s has ended", p.name)
+			}
+			status, degraded, err := s.Readiness(ctx, p)
+			if err == nil && (status != 200 || len(degraded) > 0) {
+				err = fmt.Errorf("%s answers %d, degraded: %v", p.name, status, degraded)
+			}
+			return err
+		})
+	}
+}
+
+// Readiness reads a service's /readyz: its status, and the names of what is away that it goes on without.
+func (s *Stack) Readiness(ctx context.Context, p *Process) (status int, degraded []string, err error) {
+	api := s.API
+	if p == s.Bridge {
+		api = callplane.New(s.BridgeURL)
+		defer api.Close()
+	}
+	status, body, err := api.Ready(ctx)
+	if err != nil {
+		return 0, nil, err
+	}
+	var ready struct {
+		Degraded []string `json:"degraded"`
+	}
+	if err := json.Unmarshal(body, &ready); err != nil {
+		return 0, nil, fmt.Errorf("reading /readyz: %w: %s", err, body)
+	}
+	return status, ready.Degraded, nil
+}
+
+// Token asks for a token as the user, and remembers it as something that no log may hold.
+func (s *Stack) Token(t testing.TB, sessionID, user string) callplane.Token {
+	t.Helper()
+	token, err := s.API.As(user).Token(testkit.Context(t, Patience), sessionID, callplane.TokenRequest{})
+	if err != nil {
+		t.Fatalf("asking for a token as %s: %v", user, err)
+	}
+	s.tokens.add(token.Token)
+	return token
+}
+
+// Join lets the user into the session's call, publishing audio. They leave with the test at the latest.
+func (s *Stack) Join(t testing.TB, sessionID, user string) *caller.Caller {
+	t.Helper()
+	token := s.Token(t, sessionID, user)
+	ctx := testkit.Context(t, Patience)
+	c, err := caller.Join(ctx, token.URL, token.Token)
+	if err != nil {
+		t.Fatalf("letting %s join: %v", user, err)
+	}
+	t.Cleanup(c.Leave)
+	if _, err := c.PublishAudio(ctx); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// Webhook sends a body to the bridge as LiveKit would, and gives the answer.
+func (s *Stack) Webhook(t testing.TB, body []byte) replay.Answer {
+	t.Helper()
+	authorization, err := replay.Sign(s.LiveKit.APIKey, s.LiveKit.APISecret, body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer, err := replay.Send(t.Context(), s.WebhookURL(), authorization, body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return answer
+}
+
+// RoomExists asks LiveKit whether it has the room.
+func (s *Stack) RoomExists(ctx context.Context, name string) (bool, error) {
+	res, err := s.Rooms.ListRooms(ctx, &livekit.ListRoomsRequest{Names: []string{name}})
+	if err != nil {
+		return false, fmt.Errorf("asking LiveKit for its rooms: %w", err)
+	}
+	return len(res.GetRooms()) > 0, nil
+}
