@@ -1,0 +1,38 @@
+package httpserver
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/callplane/callplane/libs/problem"
+)
+
+// deadline ends the context of a handler after limit. A handler that gives up because of it without an answer of its own has answered 503.
+// Long-lived streams take WithoutDeadline.
+func deadline(limit time.Duration) gin.HandlerFunc {
+	return func(c *gin.Context) {
+		unlimited := c.Request.Context()
+		ctx, cancel := context.WithTimeout(context.WithValue(unlimited, unlimitedKey{}, unlimited), limit)
+		defer cancel()
+		c.Request = c.Request.WithContext(ctx)
+		c.Next()
+		if errors.Is(ctx.Err(), context.DeadlineExceeded) && !c.Writer.Written() {
+			Fail(c, problem.Timeout, ctx.Err())
+		}
+	}
+}
+
+type unlimitedKey struct{}
+
+// WithoutDeadline is a route's middleware that lifts the engine's deadline. The client's going away still ends the context.
+func WithoutDeadline() gin.HandlerFunc {
+	return func(c *gin.Context) {
+		if unlimited, ok := c.Request.Context().Value(unlimitedKey{}).(context.Context); ok {
+			c.Request = c.Request.WithContext(unlimited)
+		}
+		c.Next()
+	}
+}
