@@ -16,6 +16,7 @@ import (
 var (
 	_ ports.Mappings      = (*Store)(nil)
 	_ ports.RoomDeletions = (*Store)(nil)
+	_ ports.Receipts      = (*Store)(nil)
 )
 
 // Store holds mappings, receipts, events to be published and rooms to be deleted.
@@ -27,6 +28,7 @@ type Store struct {
 	receipts  map[string]ports.Receipt
 	outbox    []events.Sealed
 	deletions map[string]deletion // by room
+	asked     int64               // deletions so far, so that no generation is given twice
 	failure   error
 }
 
@@ -105,7 +107,8 @@ func (s *Store) store(c ports.Change) {
 		room := c.Mapping.RoomName()
 		d := s.deletions[room]
 		d.RoomName, d.Attempts, d.due = room, 0, s.now()
-		d.Generation++
+		s.asked++
+		d.Generation = s.asked
 		s.deletions[room] = d
 	}
 }
@@ -189,4 +192,21 @@ func (s *Store) Receipts() map[string]ports.Receipt {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return maps.Clone(s.receipts)
+}
+
+// ForgetReceipts implements ports.Receipts.
+func (s *Store) ForgetReceipts(_ context.Context, before time.Time, limit int) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.failure != nil {
+		return 0, s.failure
+	}
+	forgotten := 0
+	for id, r := range s.receipts {
+		if forgotten < limit && r.ReceivedAt.Before(before) {
+			delete(s.receipts, id)
+			forgotten++
+		}
+	}
+	return forgotten, nil
 }

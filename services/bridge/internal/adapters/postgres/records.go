@@ -1,0 +1,47 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"gorm.io/gorm"
+
+	"github.com/callplane/callplane/contracts/events"
+	"github.com/callplane/callplane/contracts/topology"
+	"github.com/callplane/callplane/libs/outbox"
+	"github.com/callplane/callplane/services/bridge/internal/ports"
+)
+
+// insertReceipt stores a receipt and reports whether it wasn't there yet.
+func insertReceipt(tx *gorm.DB, r ports.Receipt) (bool, error) {
+	done := tx.Exec(`INSERT INTO webhook_receipts (webhook_id, kind, room_name, received_at) VALUES (?, ?, ?, ?)
+		ON CONFLICT (webhook_id) DO NOTHING`, r.ID, r.Kind, r.RoomName, r.ReceivedAt)
+	if done.Error != nil {
+		return false, fmt.Errorf("storing a webhook's receipt: %w", done.Error)
+	}
+	return done.RowsAffected == 1, nil
+}
+
+// ForgetReceipts implements ports.Receipts.
+func (s *Store) ForgetReceipts(ctx context.Context, before time.Time, limit int) (int, error) {
+	done := s.db.WithContext(ctx).Exec(`DELETE FROM webhook_receipts WHERE webhook_id IN
+		(SELECT webhook_id FROM webhook_receipts WHERE received_at < ? ORDER BY received_at LIMIT ? FOR UPDATE SKIP LOCKED)`, before, limit)
+	if done.Error != nil {
+		return 0, outage(fmt.Errorf("forgetting old receipts: %w", done.Error))
+	}
+	return int(done.RowsAffected), nil
+}
+
+// publish puts events into the outbox. The mapping is locked, so those of one session get there in order.
+func publish(tx *gorm.DB, sealed []events.Sealed) error {
+	rows := make([]outbox.Row, 0, len(sealed))
+	for _, s := range sealed {
+		e := s.Envelope()
+		rows = append(rows, outbox.Row{
+			PartitionKey: e.SessionID, Exchange: topology.EventsExchange, RoutingKey: string(e.Type), MessageID: e.EventID,
+			Headers: map[string]string{topology.HeaderSessionID: e.SessionID}, Body: s.JSON(),
+		})
+	}
+	return outbox.Insert(tx, rows...)
+}

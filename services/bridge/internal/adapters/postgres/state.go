@@ -1,0 +1,129 @@
+package postgres
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+
+	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
+
+	"github.com/callplane/callplane/services/bridge/internal/domain"
+)
+
+// load reads what hangs on a locked mapping, in one statement of its own: one that also waited for the
+// lock would see the other tables as they were before.
+func load(tx *gorm.DB, row mappingRow) (domain.State, error) {
+	s := row.state()
+	var members, participants, tracks []byte
+	err := tx.Raw(`SELECT
+		(SELECT json_agg(m) FROM members m WHERE m.session_id = ?),
+		(SELECT json_agg(p) FROM participants p WHERE p.session_id = ?),
+		(SELECT json_agg(t) FROM tracks t WHERE t.session_id = ?)`, s.SessionID, s.SessionID, s.SessionID).
+		Row().Scan(&members, &participants, &tracks)
+	if err != nil {
+		return s, fmt.Errorf("reading a mapping: %w", err)
+	}
+	var memberRows []memberRow
+	var participantRows []participantRow
+	var trackRows []trackRow
+	for _, list := range []struct {
+		text []byte
+		into any
+	}{{members, &memberRows}, {participants, &participantRows}, {tracks, &trackRows}} {
+		if list.text == nil {
+			continue
+		}
+		if err := json.Unmarshal(list.text, list.into); err != nil {
+			return s, fmt.Errorf("reading a mapping: %w", err)
+		}
+	}
+	for _, r := range memberRows {
+		s.Members[r.UserID] = r.member()
+	}
+	for _, r := range participantRows {
+		s.Participants[r.Identity] = r.participant()
+	}
+	for _, r := range trackRows {
+		p := s.Participants[r.Identity]
+		if p.Tracks == nil {
+			p.Tracks = map[string]domain.Track{}
+		}
+		p.Tracks[r.TrackSID] = r.track()
+		s.Participants[r.Identity] = p
+	}
+	return s, nil
+}
+
+// save writes what differs.
+func save(tx *gorm.DB, before, after domain.State) error {
+	row := toMappingRow(after)
+	updated := tx.Model(&row).Select("*").Omit("session_id", "room_name").Updates(&row)
+	if updated.Error != nil {
+		return fmt.Errorf("storing a mapping: %w", updated.Error)
+	}
+	if err := tx.Exec(`UPDATE mappings SET updated_at = clock_timestamp() WHERE session_id = ?`, after.SessionID).Error; err != nil {
+		return fmt.Errorf("storing a mapping: %w", err)
+	}
+	d := differences(before, after)
+	for _, rows := range []struct {
+		some bool
+		list any
+	}{{len(d.members) > 0, &d.members}, {len(d.participants) > 0, &d.participants}, {len(d.tracks) > 0, &d.tracks}} {
+		if !rows.some {
+			continue
+		}
+		if err := tx.Clauses(clause.OnConflict{UpdateAll: true}).Create(rows.list).Error; err != nil {
+			return fmt.Errorf("storing what belongs to a mapping: %w", err)
+		}
+	}
+	for _, identity := range d.untracked {
+		if err := tx.Where("session_id = ? AND identity = ?", after.SessionID, identity).Delete(&trackRow{}).Error; err != nil {
+			return fmt.Errorf("forgetting the tracks of a connection: %w", err)
+		}
+	}
+	return nil
+}
+
+// difference is what rows a change touches.
+type difference struct {
+	members      []memberRow
+	participants []participantRow
+	tracks       []trackRow
+	untracked    []string // identities whose tracks are all forgotten
+}
+
+func differences(before, after domain.State) difference {
+	var d difference
+	for id, m := range after.Members {
+		if before.Members[id] != m {
+			d.members = append(d.members, toMemberRow(after.SessionID, m))
+		}
+	}
+	for identity, p := range after.Participants {
+		was, known := before.Participants[identity]
+		is := p
+		was.Tracks, is.Tracks = nil, nil
+		if row := toParticipantRow(after.SessionID, is); !known || !sameParticipant(was, is) {
+			d.participants = append(d.participants, row)
+		}
+		old := before.Participants[identity].Tracks
+		if maps.Equal(old, p.Tracks) {
+			continue
+		}
+		if len(p.Tracks) == 0 {
+			d.untracked = append(d.untracked, identity)
+		}
+		for sid, t := range p.Tracks {
+			if stored, there := old[sid]; !there || stored != t {
+				d.tracks = append(d.tracks, toTrackRow(after.SessionID, identity, t))
+			}
+		}
+	}
+	return d
+}
+
+func sameParticipant(a, b domain.Participant) bool {
+	return a.Identity == b.Identity && a.UserID == b.UserID && a.DeviceID == b.DeviceID && a.Presence == b.Presence &&
+		a.SID == b.SID && a.JoinedAt.Equal(b.JoinedAt) && a.Episode == b.Episode
+}
