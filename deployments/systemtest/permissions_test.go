@@ -3,8 +3,11 @@
 package systemtest
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -34,15 +37,10 @@ func TestBrokerIsSetUpByItsFiles(t *testing.T) {
 	t.Parallel()
 	broker := testkit.Rabbit(t)
 
-	var nodes []struct {
-		Plugins []string `json:"enabled_plugins"`
-	}
-	broker.Management.Get(t, "/api/nodes", &nodes)
-	require.Len(t, nodes, 1)
 	plugins := regexp.MustCompile(`rabbitmq_[a-z_]+`).FindAllString(string(brokerFile(t, "enabled_plugins")), -1)
 	require.NotEmpty(t, plugins)
 	require.Contains(t, plugins, "rabbitmq_consistent_hash_exchange")
-	require.ElementsMatch(t, plugins, enabledOf(nodes[0].Plugins))
+	require.ElementsMatch(t, plugins, enabledPlugins(t, broker))
 
 	var want struct {
 		Users []struct {
@@ -64,10 +62,25 @@ func TestBrokerIsSetUpByItsFiles(t *testing.T) {
 	require.ElementsMatch(t, want.TopicPermissions, slices.DeleteFunc(got.TopicPermissions, inRoot))
 }
 
-// enabledOf leaves out what is enabled only because another plugin needs it.
-func enabledOf(listed []string) []string {
+// enabledPlugins asks the broker's one node, leaving out what is enabled only because another plugin needs it.
+func enabledPlugins(t *testing.T, broker *testkit.Broker) []string {
+	t.Helper()
 	implied := []string{"rabbitmq_management_agent", "rabbitmq_web_dispatch"}
-	return slices.DeleteFunc(slices.Clone(listed), func(name string) bool { return slices.Contains(implied, name) })
+	var enabled []string
+	testkit.Eventually(t, stack.Patience, func(ctx context.Context) error { // A node that just started hasn't told about itself yet.
+		var nodes []struct {
+			Plugins []string `json:"enabled_plugins"`
+		}
+		if err := broker.Management.Do(ctx, http.MethodGet, "/api/nodes", nil, &nodes); err != nil {
+			return err
+		}
+		if len(nodes) != 1 || len(nodes[0].Plugins) == 0 {
+			return fmt.Errorf("the broker lists %d nodes and no plugin", len(nodes))
+		}
+		enabled = slices.DeleteFunc(nodes[0].Plugins, func(name string) bool { return slices.Contains(implied, name) })
+		return nil
+	})
+	return enabled
 }
 
 // TestBrokerUsers publishes as each service what it may and what only the other may.
