@@ -1,0 +1,188 @@
+package postgres
+
+import (
+	"errors"
+	"slices"
+
+	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
+
+	"github.com/callplane/callplane/contracts/events"
+	"github.com/callplane/callplane/contracts/topology"
+	"github.com/callplane/callplane/libs/outbox"
+	"github.com/callplane/callplane/services/sessions/internal/domain"
+	"github.com/callplane/callplane/services/sessions/internal/ports"
+)
+
+// visible is the one condition under which a session exists for a viewer.
+const visible = `s.id = @id AND (@all OR EXISTS (SELECT 1 FROM members v WHERE v.session_id = s.id AND v.user_id = @viewer))`
+
+// lockStatement locks a session. It reads nothing else: what it waited for is seen only by the statements after it.
+const lockStatement = `SELECT 1 FROM sessions s WHERE ` + visible + ` FOR UPDATE OF s`
+
+// readStatement reads a session with all that belongs to it, of one moment, each part by its primary key.
+const readStatement = `
+SELECT s.*,
+       (SELECT coalesce(json_agg(json_build_object('user_id', m.user_id, 'role', m.role) ORDER BY m.user_id), '[]')
+          FROM members m WHERE m.session_id = s.id) AS members,
+       (SELECT coalesce(json_agg(json_build_object('identity', p.identity, 'user_id', p.user_id, 'presence', p.presence,
+                                                   'joined_at', p.joined_at, 'open_tracks', p.open_tracks) ORDER BY p.identity), '[]')
+          FROM participants p WHERE p.session_id = s.id) AS participants,
+       (SELECT e.digest FROM events e WHERE e.session_id = s.id AND e.event_id = @event) AS logged_digest
+  FROM sessions s
+ WHERE ` + visible
+
+func arguments(viewer ports.Viewer, id, eventID string) map[string]any {
+	args := map[string]any{"id": id, "all": viewer.All, "viewer": viewer.UserID, "event": nil}
+	if eventID != "" {
+		args["event"] = eventID
+	}
+	return args
+}
+
+// readWhole returns a session, or gorm.ErrRecordNotFound.
+func readWhole(db *gorm.DB, viewer ports.Viewer, id string) (wholeRow, error) {
+	var row wholeRow
+	err := db.Raw(readStatement, arguments(viewer, id, "")).Take(&row).Error
+	return row, err
+}
+
+// lockWhole locks and then returns a session, with the digest that its log holds under eventID; or gorm.ErrRecordNotFound.
+func lockWhole(tx *gorm.DB, viewer ports.Viewer, id, eventID string) (wholeRow, error) {
+	args := arguments(viewer, id, eventID)
+	var found int
+	if err := tx.Raw(lockStatement, args).Take(&found).Error; err != nil {
+		return wholeRow{}, err
+	}
+	var row wholeRow
+	err := tx.Raw(readStatement, args).Take(&row).Error
+	return row, err
+}
+
+// lockSession is lockWhole for an event: the session is nil where there is none.
+func lockSession(tx *gorm.DB, event events.Accepted) (*domain.Session, wholeRow, error) {
+	row, err := lockWhole(tx, ports.System(), event.SessionID, event.EventID)
+	if errors.Is(err, gorm.ErrRecordNotFound) {
+		return nil, wholeRow{}, nil
+	}
+	if err != nil {
+		return nil, wholeRow{}, err
+	}
+	session, err := row.session()
+	return session, row, err
+}
+
+func (w wholeRow) logged() *domain.Digest {
+	if len(w.LoggedDigest) != len(domain.Digest{}) {
+		return nil
+	}
+	digest := domain.Digest(w.LoggedDigest)
+	return &digest
+}
+
+// insert writes a new session with its log.
+func (s *Store) insert(tx *gorm.DB, session domain.Snapshot, log []ports.Entry) error {
+	row := newSessionRow(session, int64(len(log)), log[len(log)-1].Event.EventID)
+	if err := tx.Create(&row).Error; err != nil {
+		return err
+	}
+	if err := saveMembers(tx, session.ID, nil, session.Members); err != nil {
+		return err
+	}
+	if err := saveParticipants(tx, session.ID, nil, session.Participants); err != nil {
+		return err
+	}
+	return s.append(tx, session.ID, 0, log)
+}
+
+// save writes what changed of a locked session, and what its log gets.
+func (s *Store) save(tx *gorm.DB, before, after domain.Snapshot, lastSeq int64, entries []ports.Entry) error {
+	row := newSessionRow(after, lastSeq+int64(len(entries)), entries[len(entries)-1].Event.EventID)
+	if err := tx.Select("*").Omit("id", "created_at").Updates(&row).Error; err != nil {
+		return err
+	}
+	if err := saveMembers(tx, after.ID, before.Members, after.Members); err != nil {
+		return err
+	}
+	if err := saveParticipants(tx, after.ID, before.Participants, after.Participants); err != nil {
+		return err
+	}
+	return s.append(tx, after.ID, lastSeq, entries)
+}
+
+func saveMembers(tx *gorm.DB, sessionID string, before, after []events.Member) error {
+	var changed []memberRow
+	for _, m := range after {
+		if !slices.Contains(before, m) {
+			changed = append(changed, newMemberRow(sessionID, m))
+		}
+	}
+	for _, m := range before {
+		gone := !slices.ContainsFunc(after, func(a events.Member) bool { return a.UserID == m.UserID })
+		if !gone {
+			continue
+		}
+		if err := tx.Delete(&memberRow{SessionID: sessionID, UserID: m.UserID}).Error; err != nil {
+			return err
+		}
+	}
+	if len(changed) == 0 {
+		return nil
+	}
+	return tx.Clauses(clause.OnConflict{
+		Columns:   []clause.Column{{Name: "session_id"}, {Name: "user_id"}},
+		DoUpdates: clause.AssignmentColumns([]string{"role"}),
+	}).Create(&changed).Error
+}
+
+// saveParticipants writes those that changed; nobody who was in a call is ever taken off its list.
+func saveParticipants(tx *gorm.DB, sessionID string, before, after []domain.Participant) error {
+	var changed []participantRow
+	for _, p := range after {
+		if slices.ContainsFunc(before, func(b domain.Participant) bool { return sameParticipant(b, p) }) {
+			continue
+		}
+		row, err := newParticipantRow(sessionID, p)
+		if err != nil {
+			return err
+		}
+		changed = append(changed, row)
+	}
+	if len(changed) == 0 {
+		return nil
+	}
+	return tx.Clauses(clause.OnConflict{
+		Columns:   []clause.Column{{Name: "session_id"}, {Name: "identity"}},
+		DoUpdates: clause.AssignmentColumns([]string{"user_id", "presence", "joined_at", "open_tracks"}),
+	}).Create(&changed).Error
+}
+
+func sameParticipant(a, b domain.Participant) bool {
+	return a.Identity == b.Identity && a.UserID == b.UserID && a.Presence == b.Presence && a.JoinedAt.Equal(b.JoinedAt) &&
+		slices.Equal(a.OpenTracks, b.OpenTracks)
+}
+
+// append adds entries to the log, and those that begin here to the outbox.
+func (s *Store) append(tx *gorm.DB, sessionID string, lastSeq int64, entries []ports.Entry) error {
+	rows := make([]eventRow, len(entries))
+	var publish []outbox.Row
+	for i, e := range entries {
+		rows[i] = newEventRow(sessionID, lastSeq+int64(i)+1, e)
+		if e.Publish {
+			publish = append(publish, outbox.Row{
+				PartitionKey: sessionID, Exchange: s.exchange, RoutingKey: string(e.Event.Type), MessageID: e.Event.EventID,
+				Headers: map[string]string{topology.HeaderSessionID: sessionID}, Body: e.JSON,
+			})
+		}
+	}
+	if err := tx.Create(&rows).Error; err != nil {
+		return err
+	}
+	return outbox.Insert(tx, publish...)
+}
+
+// insertQuarantined sets an event aside, once.
+func insertQuarantined(tx *gorm.DB, q ports.Quarantined) error {
+	row := newQuarantineRow(q)
+	return tx.Clauses(clause.OnConflict{OnConstraint: "quarantine_once", DoNothing: true}).Create(&row).Error
+}

@@ -1,0 +1,148 @@
+package postgres
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"gorm.io/gorm"
+
+	"github.com/callplane/callplane/contracts/events"
+	"github.com/callplane/callplane/libs/postgres"
+	"github.com/callplane/callplane/services/sessions/internal/domain"
+	"github.com/callplane/callplane/services/sessions/internal/ports"
+)
+
+// Store is ports.SessionStore on PostgreSQL. Every change locks the session's row first, so one session's changes follow each other and
+// its outbox rows are in the order of their commits.
+type Store struct {
+	db       *gorm.DB
+	exchange string
+	wake     func(sessionIDs ...string)
+}
+
+var _ ports.SessionStore = (*Store)(nil)
+
+// NewStore returns a store on db. What begins here is published to exchange; wake is told the session after each commit with something to
+// publish.
+func NewStore(db *gorm.DB, exchange string, wake func(sessionIDs ...string)) *Store {
+	return &Store{db: db, exchange: exchange, wake: wake}
+}
+
+// Create implements ports.SessionStore.
+func (s *Store) Create(ctx context.Context, session *domain.Session, log []ports.Entry) (ports.View, error) {
+	err := s.transact(ctx, "create a session", func(tx *gorm.DB) error { return s.insert(tx, session.Snapshot(), log) })
+	if err != nil {
+		return ports.View{}, err
+	}
+	s.wake(session.ID())
+	return ports.View{Session: session, LastEventID: log[len(log)-1].Event.EventID}, nil
+}
+
+// Get implements ports.SessionStore.
+func (s *Store) Get(ctx context.Context, viewer ports.Viewer, id string) (ports.View, error) {
+	row, err := readWhole(s.db.WithContext(ctx), viewer, id)
+	if err != nil {
+		return ports.View{}, failed(ctx, "read a session", err)
+	}
+	session, err := row.session()
+	if err != nil {
+		return ports.View{}, err
+	}
+	return ports.View{Session: session, LastEventID: row.Session.LastEventID}, nil
+}
+
+// Update implements ports.SessionStore.
+func (s *Store) Update(
+	ctx context.Context, viewer ports.Viewer, id string, change func(*domain.Session) ([]ports.Entry, error),
+) (ports.View, error) {
+	var view ports.View
+	publishes := false
+	err := s.transact(ctx, "change a session", func(tx *gorm.DB) error {
+		row, err := lockWhole(tx, viewer, id, "")
+		if err != nil {
+			return err
+		}
+		session, err := row.session()
+		if err != nil {
+			return err
+		}
+		before := session.Snapshot()
+		entries, err := change(session)
+		if err != nil {
+			return err
+		}
+		view = ports.View{Session: session, LastEventID: row.Session.LastEventID}
+		if len(entries) == 0 {
+			return nil
+		}
+		publishes = true
+		view.LastEventID = entries[len(entries)-1].Event.EventID
+		return s.save(tx, before, session.Snapshot(), row.Session.LastSeq, entries)
+	})
+	if err != nil {
+		return ports.View{}, err
+	}
+	if publishes {
+		s.wake(id)
+	}
+	return view, nil
+}
+
+// Take implements ports.SessionStore.
+func (s *Store) Take(
+	ctx context.Context, event events.Accepted, decide func(*domain.Session, *domain.Digest) (ports.Intake, error),
+) error {
+	publishes := false
+	err := s.transact(ctx, "take an event in", func(tx *gorm.DB) error {
+		session, row, err := lockSession(tx, event)
+		if err != nil {
+			return err
+		}
+		var before domain.Snapshot
+		if session != nil {
+			before = session.Snapshot()
+		}
+		intake, err := decide(session, row.logged())
+		if err != nil {
+			return err
+		}
+		if q := intake.Quarantined; q != nil {
+			if err := insertQuarantined(tx, *q); err != nil {
+				return err
+			}
+		}
+		if len(intake.Entries) == 0 {
+			return nil
+		}
+		publishes = len(intake.Entries) > 1
+		return s.save(tx, before, session.Snapshot(), row.Session.LastSeq, intake.Entries)
+	})
+	if err == nil && publishes {
+		s.wake(event.SessionID)
+	}
+	return err
+}
+
+// transact runs do in one transaction. Its error is ports.ErrUnavailable where trying again may help.
+func (s *Store) transact(ctx context.Context, what string, do func(tx *gorm.DB) error) error {
+	err := s.db.WithContext(ctx).Transaction(do, &sql.TxOptions{Isolation: sql.LevelReadCommitted})
+	return failed(ctx, what, err)
+}
+
+// failed turns the database's errors into the port's.
+func failed(ctx context.Context, what string, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, gorm.ErrRecordNotFound):
+		return domain.ErrNotFound
+	case ctx.Err() != nil && !errors.Is(err, ctx.Err()): // the driver may say only that the transaction is gone
+		return fmt.Errorf("%s: %w (%w)", what, ctx.Err(), err)
+	case postgres.IsTransient(err):
+		return fmt.Errorf("%s: %w: %w", what, ports.ErrUnavailable, err)
+	default:
+		return fmt.Errorf("%s: %w", what, err)
+	}
+}
