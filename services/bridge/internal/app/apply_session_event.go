@@ -2,12 +2,16 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/callplane/callplane/contracts/events"
 	"github.com/callplane/callplane/services/bridge/internal/domain"
 	"github.com/callplane/callplane/services/bridge/internal/ports"
 )
+
+// ErrUnreadable says that an event's payload doesn't hold what its type promises; it never will.
+var ErrUnreadable = errors.New("unreadable payload")
 
 // ApplySessionEvent follows what sessions tells of its sessions: members and their roles, and the end.
 // Whatever comes twice or late changes nothing.
@@ -18,7 +22,8 @@ type ApplySessionEvent struct {
 }
 
 // Do takes in one event; types that say nothing to the bridge are passed over. The end of a session
-// that was never heard of is kept too, so that a token command that comes late finds it final.
+// that was never heard of is kept too, so that a token command that comes late finds it final. The error
+// is ErrUnreadable where trying again can't help.
 func (a ApplySessionEvent) Do(ctx context.Context, e events.Envelope) error {
 	step, err := stepFor(e)
 	if err != nil || step == nil {
@@ -68,12 +73,12 @@ func stepFor(e events.Envelope) (step, error) {
 	}
 }
 
-func decoded[T events.Payload](e events.Envelope, make func(T) step) (step, error) {
+func decoded[T events.Payload](e events.Envelope, follow func(T) step) (step, error) {
 	p, err := events.DecodePayload[T](e)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w: %w", ErrUnreadable, err)
 	}
-	return make(p), nil
+	return follow(p), nil
 }
 
 // created is nothing to the bridge where another provider carries the call.

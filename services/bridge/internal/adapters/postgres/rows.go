@@ -24,6 +24,7 @@ type mappingRow struct {
 	DisconnectedAt *time.Time `gorm:"column:disconnected_at"`
 	LastLeftAt     *time.Time `gorm:"column:last_left_at"`
 	LastLeftLost   bool       `gorm:"column:last_left_lost"`
+	UpdatedAt      time.Time  `gorm:"column:updated_at"` // kept by gorm; for people who look
 }
 
 // TableName is gorm's.

@@ -62,9 +62,6 @@ func save(tx *gorm.DB, before, after domain.State) error {
 	if updated.Error != nil {
 		return fmt.Errorf("storing a mapping: %w", updated.Error)
 	}
-	if err := tx.Exec(`UPDATE mappings SET updated_at = clock_timestamp() WHERE session_id = ?`, after.SessionID).Error; err != nil {
-		return fmt.Errorf("storing a mapping: %w", err)
-	}
 	d := differences(before, after)
 	for _, rows := range []struct {
 		some bool

@@ -1,0 +1,61 @@
+// Package metrics counts what the bridge does, for Prometheus.
+package metrics
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/callplane/callplane/services/bridge/internal/ports"
+)
+
+// Tally implements ports.Tally.
+type Tally struct {
+	webhooks, tokens, refused, sessionEvents, roomDeletions, eventsMade *prometheus.CounterVec
+	providerReachable                                                   prometheus.Gauge
+}
+
+var _ ports.Tally = (*Tally)(nil)
+
+// NewTally makes the metrics and registers them.
+func NewTally(registerer prometheus.Registerer) *Tally {
+	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
+		c := prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "bridge", Name: name, Help: help}, labels)
+		registerer.MustRegister(c)
+		return c
+	}
+	t := &Tally{
+		webhooks:      counter("webhooks_total", "Genuine webhooks, by kind and what became of them.", "kind", "outcome"),
+		refused:       counter("webhooks_refused_total", "Requests that were no genuine webhook, by why.", "reason"),
+		tokens:        counter("token_commands_total", "Token commands, by outcome.", "outcome"),
+		sessionEvents: counter("session_events_total", "Events of sessions that were followed, by type.", "type"),
+		roomDeletions: counter("room_deletions_total", "Attempts to delete a room, by outcome.", "outcome"),
+		eventsMade:    counter("events_total", "Canonical events stored for publishing, by type.", "type"),
+		providerReachable: prometheus.NewGauge(prometheus.GaugeOpts{
+			Namespace: "bridge", Name: "livekit_reachable", Help: "1 where the last probe of LiveKit's server API was answered.",
+		}),
+	}
+	registerer.MustRegister(t.providerReachable)
+	return t
+}
+
+// Webhook implements ports.Tally.
+func (t *Tally) Webhook(kind, outcome string) { t.webhooks.WithLabelValues(kind, outcome).Inc() }
+
+// Refused implements ports.Tally.
+func (t *Tally) Refused(reason string) { t.refused.WithLabelValues(reason).Inc() }
+
+// Token implements ports.Tally.
+func (t *Tally) Token(outcome string) { t.tokens.WithLabelValues(outcome).Inc() }
+
+// SessionEvent implements ports.Tally.
+func (t *Tally) SessionEvent(kind string) { t.sessionEvents.WithLabelValues(kind).Inc() }
+
+// RoomDeletion implements ports.Tally.
+func (t *Tally) RoomDeletion(outcome string) { t.roomDeletions.WithLabelValues(outcome).Inc() }
+
+// EventMade implements ports.Tally.
+func (t *Tally) EventMade(kind string) { t.eventsMade.WithLabelValues(kind).Inc() }
+
+// ProviderReachable implements ports.Tally.
+func (t *Tally) ProviderReachable(reachable bool) {
+	t.providerReachable.Set(map[bool]float64{true: 1}[reachable])
+}
