@@ -30,6 +30,8 @@ type Problem struct {
 	TraceID   string `json:"traceId,omitempty"`
 	// Errors holds every fault of bad input at once.
 	Errors []FieldError `json:"errors,omitempty"`
+	// Extensions are a problem type's own members (RFC 9457, section 3.2) beside the ones above, by name.
+	Extensions map[string]any `json:"-"`
 }
 
 // FieldError is one fault of a request's body or parameters.
@@ -74,6 +76,32 @@ func (p Problem) WithErrors(errs ...FieldError) Problem {
 func (p Problem) WithRetry() Problem {
 	p.Retryable = true
 	return p
+}
+
+// WithExtension returns a copy with one more member of the problem type's own.
+func (p Problem) WithExtension(name string, value any) Problem {
+	extensions := map[string]any{name: value}
+	for known, v := range p.Extensions {
+		if known != name {
+			extensions[known] = v
+		}
+	}
+	p.Extensions = extensions
+	return p
+}
+
+// MarshalJSON writes the extensions as members beside the others.
+func (p Problem) MarshalJSON() ([]byte, error) {
+	type members Problem // without this method
+	encoded, err := json.Marshal(members(p))
+	if err != nil || len(p.Extensions) == 0 {
+		return encoded, err
+	}
+	extensions, err := json.Marshal(p.Extensions)
+	if err != nil {
+		return nil, err
+	}
+	return append(append(encoded[:len(encoded)-1], ','), extensions[1:]...), nil
 }
 
 // Write sends p as the whole response. It fills in the request and trace ids that Annotate put into the request's context where p has
