@@ -113,12 +113,13 @@ func closeReason(e *amqp.Error) error {
 
 // ended says why deliveries stopped: the channel or connection was closed, or the broker cancelled the consumer, for example because the
 // queue is gone. Dialling anew declares and consumes again. It is nil where ctx ended.
-func ended(ctx, working context.Context, queue string) error {
+func ended(ctx, working context.Context, ch *amqp.Channel, queue string) error {
 	if ctx.Err() != nil {
 		return nil
 	}
-	if working.Err() != nil {
+	if ch.IsClosed() {
+		<-working.Done() // it ends with the channel, and knows why
 		return fmt.Errorf("consume from %s: %w", queue, context.Cause(working))
 	}
-	return fmt.Errorf("consume from %s: the broker cancelled the consumer or closed its channel", queue)
+	return fmt.Errorf("consume from %s: the broker cancelled the consumer, as it does when the queue is deleted", queue)
 }

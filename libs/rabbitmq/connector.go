@@ -50,9 +50,11 @@ type ConnectionFunc func(ctx context.Context, conn *amqp.Connection) error
 // Connector owns one connection to the broker and dials anew, with growing, jittered pauses and for ever, when it is lost. All methods
 // are safe for concurrent use.
 type Connector struct {
-	cfg   Config
-	user  string
-	where string // host:port/vhost, for people
+	cfg      Config
+	user     string
+	password config.Secret
+	plain    bool   // the URL asks for no other way to log in
+	where    string // host:port and virtual host, for people
 
 	mu    sync.Mutex
 	setup []ConnectionFunc
@@ -85,7 +87,7 @@ func NewConnector(cfg Config) (*Connector, error) {
 		cfg.Metrics = NewMetrics(nil)
 	}
 	where := net.JoinHostPort(uri.Host, strconv.Itoa(uri.Port)) + " (virtual host " + uri.Vhost + ")"
-	c := &Connector{cfg: cfg, user: uri.Username, where: where}
+	c := &Connector{cfg: cfg, user: uri.Username, password: config.Secret(uri.Password), plain: uri.AuthMechanism == nil, where: where}
 	c.version.Store("")
 	cfg.Metrics.connected.WithLabelValues(cfg.Name).Set(0)
 	return c, nil
@@ -169,6 +171,7 @@ func (c *Connector) dial(ctx context.Context) (*amqp.Connection, error) {
 	dialer := net.Dialer{Timeout: c.cfg.DialTimeout}
 	var raw net.Conn
 	conn, err := amqp.DialConfig(c.cfg.URL.Reveal(), amqp.Config{
+		SASL:       c.sasl(properties),
 		Heartbeat:  c.cfg.Heartbeat,
 		Properties: properties,
 		Dial: func(network, addr string) (net.Conn, error) {
@@ -187,4 +190,32 @@ func (c *Connector) dial(ctx context.Context) (*amqp.Connection, error) {
 		return nil, err
 	}
 	return conn, nil
+}
+
+// sasl returns how to log in; nil leaves it to the URL.
+func (c *Connector) sasl(properties amqp.Table) []amqp.Authentication {
+	if !c.plain {
+		return nil
+	}
+	return []amqp.Authentication{&login{user: c.user, password: c.password, properties: properties}}
+}
+
+// login is SASL PLAIN (RFC 4616). amqp091 does not ask the broker to say that it refuses a login, and overwrites the capabilities it is
+// given; but it asks for the response afterwards, so they are completed then. Without that the broker closes the socket without a word,
+// which looks like any other loss.
+type login struct {
+	user       string
+	password   config.Secret
+	properties amqp.Table
+}
+
+// Mechanism implements amqp.Authentication.
+func (l *login) Mechanism() string { return "PLAIN" }
+
+// Response implements amqp.Authentication.
+func (l *login) Response() string {
+	if capabilities, ok := l.properties["capabilities"].(amqp.Table); ok {
+		capabilities["authentication_failure_close"] = true
+	}
+	return (&amqp.PlainAuth{Username: l.user, Password: l.password.Reveal()}).Response()
 }

@@ -58,6 +58,9 @@ func Declare(ctx context.Context, conn *amqp.Connection, t topology.Topology) er
 func declareError(err error, what, name, kind string) error {
 	e, ok := serverError(err)
 	switch {
+	case ok && strings.Contains(e.Reason, "unknown exchange type"):
+		return fatal(err, "the broker does not know exchanges of type %s; enable the plugin for it "+
+			"(rabbitmq-plugins enable rabbitmq_consistent_hash_exchange)", kind)
 	case ok && e.Code == amqp.PreconditionFailed && name == topology.PartitionsExchange:
 		return fatal(err, "the broker was set up with another EVENT_PARTITIONS; the number is fixed by the first declaration: "+
 			"set EVENT_PARTITIONS to the one in use (the end of \"current is\"), or use another virtual host")
@@ -66,9 +69,6 @@ func declareError(err error, what, name, kind string) error {
 			"delete it there once it is empty, or use another virtual host", what, name)
 	case ok && e.Code == amqp.AccessRefused:
 		return fatal(err, "the broker user may not declare the %s %s; grant it the permissions that the broker definitions list", what, name)
-	case ok && e.Code == amqp.CommandInvalid && strings.Contains(e.Reason, "exchange type"):
-		return fatal(err, "the broker does not know exchanges of type %s; enable the plugin for it "+
-			"(rabbitmq-plugins enable rabbitmq_consistent_hash_exchange)", kind)
 	}
 	return fmt.Errorf("declare the %s %s: %w", what, name, err)
 }

@@ -45,7 +45,7 @@ func (p *partition) consume(ctx context.Context, conn *amqp.Connection) error {
 			return nil
 		case d, ok := <-deliveries:
 			if !ok {
-				return ended(ctx, working, p.queue)
+				return ended(ctx, working, ch, p.queue)
 			}
 			if err := p.one(ctx, working, ch, d); err != nil {
 				return err
@@ -85,7 +85,11 @@ func (p *partition) settle(ctx, working context.Context, d Delivery) error {
 		if rejected, ok := asRejected(err); ok {
 			err = p.consumer.park(working, d, rejected)
 		}
-		if err != nil {
+		switch {
+		case err == nil:
+		case working.Err() != nil:
+			err = backoff.Permanent(&transientError{err}) // it failed because it was told to
+		default:
 			err = &transientError{err}
 		}
 		return struct{}{}, err

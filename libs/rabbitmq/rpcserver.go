@@ -107,7 +107,7 @@ func (s *RPCServer) answerAll(ctx context.Context, ch *amqp.Channel, tag string,
 			return nil
 		case d, ok := <-deliveries:
 			if !ok {
-				return ended(ctx, working, s.cfg.Queue)
+				return ended(ctx, working, ch, s.cfg.Queue)
 			}
 			// The prefetch bounds how many there are.
 			running.Go(func() { s.answer(working, ch, d) })

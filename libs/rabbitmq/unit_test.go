@@ -66,7 +66,7 @@ func TestErrorsThatStayAreFatalAndSayWhatToDo(t *testing.T) {
 		{declareError(server(406, "inequivalent arg"), "exchange", topology.PartitionsExchange, ""), "EVENT_PARTITIONS"},
 		{declareError(server(406, "inequivalent arg"), "queue", "q", ""), "delete it"},
 		{declareError(server(403, "ACCESS_REFUSED"), "queue", "q", ""), "permissions"},
-		{declareError(server(503, "COMMAND_INVALID - unknown exchange type 'x-consistent-hash'"), "exchange", "e", "x-consistent-hash"), "rabbitmq-plugins enable"},
+		{declareError(server(406, "PRECONDITION_FAILED - unknown exchange type 'x-consistent-hash'"), "exchange", "e", "x-consistent-hash"), "rabbitmq-plugins enable"},
 		{declareError(server(404, "NOT_FOUND"), "binding", "b", ""), ""},
 		{declareError(amqp.ErrClosed, "queue", "q", ""), ""},
 		{consumeError(server(403, "ACCESS_REFUSED"), "q", "svc"), "may not read"},
