@@ -3,9 +3,7 @@ package domain
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 )
 
 // The limits of metadata.
@@ -93,7 +91,7 @@ func (f *faults) checkMetadata(metadata json.RawMessage) {
 	}
 }
 
-// depth returns how many levels of objects and arrays the text has.
+// depth returns how many levels of objects and arrays a valid value has.
 func depth(text json.RawMessage) int {
 	decoder := json.NewDecoder(bytes.NewReader(text))
 	decoder.UseNumber()
@@ -101,9 +99,6 @@ func depth(text json.RawMessage) int {
 	for {
 		token, err := decoder.Token()
 		if err != nil {
-			if !errors.Is(err, io.EOF) {
-				return MaxMetadataDepth + 1
-			}
 			return deepest
 		}
 		switch token {

@@ -1,0 +1,88 @@
+// Package httpapi is the public HTTP API: routes, strict reading of what callers send, and the one table from errors to problems.
+package httpapi
+
+import (
+	"fmt"
+	"log/slog"
+
+	"github.com/gin-gonic/gin"
+	"github.com/google/uuid"
+
+	"github.com/callplane/callplane/libs/httpserver"
+	"github.com/callplane/callplane/libs/telemetry"
+	"github.com/callplane/callplane/services/sessions/internal/app"
+	"github.com/callplane/callplane/services/sessions/internal/domain"
+	"github.com/callplane/callplane/services/sessions/internal/ports"
+)
+
+// API serves the use cases.
+type API struct {
+	Create app.CreateSession
+	Get    app.GetSession
+	Update app.UpdateSession
+	Token  app.IssueToken
+	Events app.ListEvents
+	Auth   Authenticator
+	Ready  <-chan struct{} // closed once work may begin; before that every answer is 503
+}
+
+const (
+	sessionsPath = "/v1/call/sessions"
+	idParam      = "sessionId"
+)
+
+// Mount adds the routes to an engine that answers everything else with problems.
+func (a API) Mount(engine *gin.Engine) {
+	engine.GET("/openapi.json", serveOpenAPI)
+	v1 := engine.Group(sessionsPath, a.open, a.authenticate)
+	v1.POST("", a.createSession)
+	v1.GET("/:"+idParam, a.getSession)
+	v1.PATCH("/:"+idParam, a.updateSession)
+	v1.POST("/:"+idParam+"/token", a.issueToken)
+	v1.GET("/:"+idParam+"/events", a.listEvents)
+}
+
+// open lets nobody pass before work may begin.
+func (a API) open(c *gin.Context) {
+	select {
+	case <-a.Ready:
+	default:
+		fail(c, fmt.Errorf("starting: %w", ports.ErrUnavailable))
+	}
+}
+
+// sessionID returns the id in the path, in lower case. ok is false, and the answer given, where it is no UUID: no session has such an id.
+func sessionID(c *gin.Context) (id string, ok bool) {
+	id, ok = parseUUID(c.Param(idParam))
+	if !ok {
+		fail(c, domain.ErrNotFound)
+		return "", false
+	}
+	c.Request = c.Request.WithContext(telemetry.WithAttrs(c.Request.Context(), slog.String("session_id", id)))
+	return id, true
+}
+
+// parseUUID takes the one form of RFC 9562, in upper or lower case.
+func parseUUID(text string) (string, bool) {
+	const length = 36
+	if len(text) != length {
+		return "", false
+	}
+	id, err := uuid.Parse(text)
+	return id.String(), err == nil
+}
+
+// answer writes a JSON body that caches must not keep.
+func answer(c *gin.Context, status int, body any) {
+	c.Header("Cache-Control", "no-store")
+	c.PureJSON(status, body)
+}
+
+// fail answers with the problem of err.
+func fail(c *gin.Context, err error) {
+	p, headers, cause := problemOf(err)
+	for name, value := range headers {
+		c.Header(name, value)
+	}
+	httpserver.Fail(c, p, cause)
+}

@@ -1,0 +1,64 @@
+package httpapi
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/callplane/callplane/services/sessions/internal/domain"
+)
+
+// ErrUnauthenticated says that the caller did not show who they are.
+var ErrUnauthenticated = errors.New("unauthenticated")
+
+// Authenticator tells who makes a request. Its error wraps ErrUnauthenticated where the caller is at fault; the text before it is shown.
+type Authenticator interface {
+	Authenticate(r *http.Request) (domain.Principal, error)
+}
+
+// DevAuth believes the headers X-User-Id and X-Scopes (separated by spaces or commas). It is for development alone: whoever reaches the
+// API can be anybody.
+type DevAuth struct{}
+
+var errDevHeader = &unauthenticatedError{"With AUTH_MODE=dev the header X-User-Id says who calls: 1 to 128 visible ASCII characters."}
+
+// Authenticate implements Authenticator.
+func (DevAuth) Authenticate(r *http.Request) (domain.Principal, error) {
+	users := r.Header.Values("X-User-Id")
+	if len(users) != 1 || !domain.ValidUserID(users[0]) {
+		return domain.Principal{}, errDevHeader
+	}
+	principal := domain.Principal{UserID: users[0]}
+	separators := func(r rune) bool { return r == ' ' || r == ',' }
+	for _, scope := range strings.FieldsFunc(strings.Join(r.Header.Values("X-Scopes"), " "), separators) {
+		principal.Scopes = append(principal.Scopes, domain.Scope(scope))
+	}
+	return principal, nil
+}
+
+// unauthenticatedError is ErrUnauthenticated with what to do about it.
+type unauthenticatedError struct{ advice string }
+
+func (e *unauthenticatedError) Error() string { return ErrUnauthenticated.Error() + ": " + e.advice }
+func (e *unauthenticatedError) Unwrap() error { return ErrUnauthenticated }
+
+const principalKey = "principal"
+
+// authenticate lets only callers pass who showed who they are.
+func (a API) authenticate(c *gin.Context) {
+	principal, err := a.Auth.Authenticate(c.Request)
+	if err != nil {
+		fail(c, err)
+		return
+	}
+	c.Set(principalKey, principal)
+	c.Next()
+}
+
+// caller returns who passed authenticate.
+func caller(c *gin.Context) domain.Principal {
+	principal, _ := c.MustGet(principalKey).(domain.Principal)
+	return principal
+}

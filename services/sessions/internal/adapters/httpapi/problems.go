@@ -1,0 +1,108 @@
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/callplane/callplane/libs/problem"
+	"github.com/callplane/callplane/services/sessions/internal/domain"
+	"github.com/callplane/callplane/services/sessions/internal/ports"
+)
+
+// The problems that are this API's own.
+var (
+	forbidden = problem.New(http.StatusForbidden, "forbidden", "Forbidden").
+			WithDetail("Your role in the session, or your scopes, don't allow this.")
+	sessionNotFound = problem.New(http.StatusNotFound, "session_not_found", "No such session").
+			WithDetail("There is no such session, or you are not a member of it.")
+	sessionFinal = problem.New(http.StatusConflict, "session_final", "The session is final").
+			WithDetail("The session has ended or failed; only its metadata can still be changed.")
+	preconditionFailed = problem.New(http.StatusPreconditionFailed, "precondition_failed", "The session was changed meanwhile").
+				WithDetail("If-Match names another version than the session has. Read it again, and repeat the change if it still fits.")
+	correlationMismatch = problem.New(http.StatusConflict, "provider_correlation_mismatch", "The provider correlation is already written").
+				WithDetail("provider, providerRoomId, providerParticipantId and providerCallId can't be changed after the activation.")
+	providerManaged = problem.New(http.StatusConflict, "provider_managed_transition", "The provider manages this transition").
+			WithDetail("Only what the provider reports activates a session with this provider.")
+	providerNotSupported = problem.New(http.StatusConflict, "provider_not_supported", "No tokens for this provider").
+				WithDetail("Tokens are issued for sessions with provider livekit.")
+	deviceLimit = problem.New(http.StatusConflict, "device_limit", "Too many devices").
+			WithDetail("You are in the session with as many devices as are allowed. Use one of their ids, or leave with one.")
+	invalidTransition   = problem.New(http.StatusConflict, "invalid_transition", "Invalid transition")
+	watermarkGone       = problem.New(http.StatusGone, "watermark_gone", "The log does not hold this event")
+	providerUnavailable = problem.New(http.StatusServiceUnavailable, "provider_unavailable", "The media provider is unavailable").
+				WithRetry().WithDetail("Nobody who issues tokens answered in time.")
+)
+
+// table says what each error that a use case names is to a client.
+var table = []struct {
+	err     error
+	problem problem.Problem
+}{
+	{domain.ErrNotFound, sessionNotFound},
+	{domain.ErrForbidden, forbidden},
+	{domain.ErrSessionFinal, sessionFinal},
+	{domain.ErrPreconditionFailed, preconditionFailed},
+	{domain.ErrCorrelationMismatch, correlationMismatch},
+	{domain.ErrProviderManaged, providerManaged},
+	{domain.ErrProviderNotSupported, providerNotSupported},
+	{ports.ErrDeviceLimit, deviceLimit},
+	{ports.ErrProviderUnavailable, providerUnavailable},
+	{ports.ErrUnavailable, problem.Unavailable},
+	{context.DeadlineExceeded, problem.Unavailable},
+	{context.Canceled, problem.Unavailable},
+	{ErrUnauthenticated, problem.Unauthenticated},
+}
+
+// retryAfter is the pause in seconds that a client is advised to make.
+const retryAfter = "1"
+
+// problemOf returns the problem of an error, the headers that go with it, and the cause where it is to be logged.
+func problemOf(err error) (problem.Problem, map[string]string, error) {
+	p, cause := lookUp(err)
+	headers := map[string]string{}
+	switch {
+	case p.Status == http.StatusServiceUnavailable:
+		headers["Retry-After"] = retryAfter
+		cause = err
+	case p.Status == http.StatusUnauthorized:
+		headers["WWW-Authenticate"] = `Bearer realm="callplane"`
+	}
+	return p, headers, cause
+}
+
+func lookUp(err error) (p problem.Problem, unknown error) {
+	var asked problem.Problem
+	var invalid *domain.InvalidError
+	var transition *domain.InvalidTransitionError
+	var gone *ports.WatermarkGoneError
+	var unauthenticated *unauthenticatedError
+	switch {
+	case errors.As(err, &asked):
+		return asked, nil
+	case errors.As(err, &invalid):
+		return invalidProblem(invalid), nil
+	case errors.As(err, &transition):
+		return invalidTransition.WithDetail(fmt.Sprintf("A session can't go from %s to %s by this request.", transition.From, transition.To)), nil
+	case errors.As(err, &gone):
+		return watermarkGone.WithDetail("The log begins with earliestEventId. Read the session again, and go on from its lastEventId.").
+			WithExtension("earliestEventId", gone.Earliest), nil
+	case errors.As(err, &unauthenticated):
+		return problem.Unauthenticated.WithDetail(unauthenticated.advice), nil
+	}
+	for _, row := range table {
+		if errors.Is(err, row.err) {
+			return row.problem, nil
+		}
+	}
+	return problem.Internal, err
+}
+
+func invalidProblem(invalid *domain.InvalidError) problem.Problem {
+	faults := make([]problem.FieldError, len(invalid.Faults))
+	for i, f := range invalid.Faults {
+		faults[i] = problem.FieldError{Pointer: f.Pointer, Code: f.Code, Message: f.Message}
+	}
+	return problem.InvalidRequest.WithErrors(faults...)
+}

@@ -1,0 +1,129 @@
+package httpapi
+
+import (
+	"encoding/json"
+	"net/http"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/callplane/callplane/contracts/events"
+	"github.com/callplane/callplane/services/sessions/internal/domain"
+	"github.com/callplane/callplane/services/sessions/internal/ports"
+)
+
+func (a API) createSession(c *gin.Context) {
+	var spec domain.Spec
+	err := readObject(c.Request, form{
+		"ownerId":  textField(&spec.OwnerID),
+		"kind":     textField(&spec.Kind),
+		"provider": textField(&spec.Provider),
+		"title":    nullableText(&spec.Title),
+		"metadata": objectValue(&spec.Metadata, false),
+		"members":  memberList(&spec.Members),
+	}, mediaJSON)
+	if err != nil {
+		fail(c, err)
+		return
+	}
+	view, err := a.Create.Do(c.Request.Context(), caller(c), spec)
+	if err != nil {
+		fail(c, err)
+		return
+	}
+	c.Header("Location", sessionsPath+"/"+view.Session.ID())
+	answerSession(c, http.StatusCreated, view)
+}
+
+func (a API) getSession(c *gin.Context) {
+	id, ok := sessionID(c)
+	if !ok {
+		return
+	}
+	view, err := a.Get.Do(c.Request.Context(), caller(c), id)
+	if err != nil {
+		fail(c, err)
+		return
+	}
+	answerSession(c, http.StatusOK, view)
+}
+
+func (a API) updateSession(c *gin.Context) {
+	id, ok := sessionID(c)
+	if !ok {
+		return
+	}
+	var patch domain.Patch
+	err := readObject(c.Request, form{
+		"status":                textPointer(&patch.Status),
+		"endReason":             textPointer(&patch.EndReason),
+		"title":                 optionalText(&patch.Title),
+		"metadata":              objectValue(&patch.Metadata, true),
+		"provider":              textPointer(&patch.Provider),
+		"providerRoomId":        textPointer(&patch.ProviderRoomID),
+		"providerParticipantId": textPointer(&patch.ProviderParticipantID),
+		"providerCallId":        textPointer(&patch.ProviderCallID),
+	}, mediaMergePatch, mediaJSON)
+	if err == nil {
+		patch.Expect, err = ifMatch(c.Request)
+	}
+	if err != nil {
+		fail(c, err)
+		return
+	}
+	view, err := a.Update.Do(c.Request.Context(), caller(c), id, patch)
+	if err != nil {
+		fail(c, err)
+		return
+	}
+	answerSession(c, http.StatusOK, view)
+}
+
+// sessionBody is a session as callers see it; null where there is nothing.
+type sessionBody struct {
+	SessionID             string            `json:"sessionId"`
+	OwnerID               string            `json:"ownerId"`
+	Status                events.Status     `json:"status"`
+	Title                 *string           `json:"title"`
+	Kind                  events.Kind       `json:"kind"`
+	Provider              string            `json:"provider"`
+	ProviderRoomID        *string           `json:"providerRoomId"`
+	ProviderParticipantID *string           `json:"providerParticipantId"`
+	ProviderCallID        *string           `json:"providerCallId"`
+	Metadata              json.RawMessage   `json:"metadata"`
+	Members               []events.Member   `json:"members"`
+	Participants          []participantBody `json:"participants"`
+	Version               int64             `json:"version"`
+	CreatedAt             time.Time         `json:"createdAt"`
+	UpdatedAt             time.Time         `json:"updatedAt"`
+	StartedAt             *time.Time        `json:"startedAt"`
+	EndedAt               *time.Time        `json:"endedAt"`
+	EndReason             *string           `json:"endReason"`
+	Error                 *events.ErrorInfo `json:"error"`
+	LastEventID           *string           `json:"lastEventId"`
+}
+
+type participantBody struct {
+	UserID   string          `json:"userId"`
+	Identity string          `json:"identity"`
+	Status   domain.Presence `json:"status"`
+	JoinedAt time.Time       `json:"joinedAt"`
+}
+
+func answerSession(c *gin.Context, status int, view ports.View) {
+	s := view.Session.Snapshot()
+	body := sessionBody{
+		SessionID: s.ID, OwnerID: s.OwnerID, Status: s.Status, Title: s.Title, Kind: s.Kind, Provider: s.Provider, Metadata: s.Metadata,
+		Members: s.Members, Participants: make([]participantBody, len(s.Participants)), Version: s.Version, CreatedAt: s.CreatedAt,
+		UpdatedAt: s.UpdatedAt, StartedAt: s.StartedAt, EndedAt: s.EndedAt, EndReason: s.EndReason, Error: s.Failure,
+		LastEventID: &view.LastEventID,
+	}
+	if s.Correlation != nil {
+		body.ProviderRoomID, body.ProviderParticipantID, body.ProviderCallID = &s.Correlation.RoomID, &s.Correlation.ParticipantID, &s.Correlation.CallID
+	}
+	for i, p := range s.Participants {
+		body.Participants[i] = participantBody{UserID: p.UserID, Identity: p.Identity, Status: p.Presence, JoinedAt: p.JoinedAt}
+	}
+	c.Header("ETag", etag(s.Version))
+	answer(c, status, body)
+}
