@@ -26,7 +26,7 @@ func announce(tally ports.Tally, nudges ports.Nudges, c ports.Change) {
 		tally.EventMade(string(e.Envelope().Type))
 	}
 	if len(c.Events) > 0 {
-		nudges.Publish()
+		nudges.Publish(c.Mapping.SessionID())
 	}
 	if c.DeleteRoom {
 		nudges.DeleteRooms()

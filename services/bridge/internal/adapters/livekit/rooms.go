@@ -18,6 +18,9 @@ import (
 // callTimeout bounds one call to LiveKit's server API.
 const callTimeout = 5 * time.Second
 
+// SDKVersion is the version of LiveKit's SDK. The server does not tell its own by its API.
+const SDKVersion = lksdk.Version
+
 // Rooms are the rooms of a LiveKit server, by its RoomService API.
 type Rooms struct{ client *lksdk.RoomServiceClient }
 

@@ -1,0 +1,204 @@
+package wiring
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/fx"
+	"gorm.io/gorm"
+
+	"github.com/callplane/callplane/contracts/topology"
+	"github.com/callplane/callplane/libs/httpserver"
+	"github.com/callplane/callplane/libs/httpserver/httpserverfx"
+	"github.com/callplane/callplane/libs/outbox"
+	"github.com/callplane/callplane/libs/postgres"
+	"github.com/callplane/callplane/libs/rabbitmq"
+	"github.com/callplane/callplane/libs/telemetry/telemetryfx"
+	"github.com/callplane/callplane/services/bridge/internal/adapters/amqp"
+	"github.com/callplane/callplane/services/bridge/internal/adapters/httpapi"
+	"github.com/callplane/callplane/services/bridge/internal/adapters/livekit"
+	"github.com/callplane/callplane/services/bridge/internal/adapters/postgres/migrations"
+	"github.com/callplane/callplane/services/bridge/internal/app"
+	"github.com/callplane/callplane/services/bridge/internal/ports"
+)
+
+// Service is the name of this service: of its broker user, in logs and in traces.
+const Service = "bridge"
+
+// The oldest servers that the service runs on.
+const (
+	MinPostgres = "17"
+	MinRabbitMQ = "4.0"
+)
+
+const (
+	probeInterval    = 10 * time.Second
+	deletionPoll     = 5 * time.Second
+	receiptsInterval = time.Hour
+)
+
+func telemetryConfig(s Settings, b Build) telemetryfx.Config {
+	return telemetryfx.Config{Service: Service, Version: b.Version, LogFormat: s.Log.Format, LogLevel: s.Log.Level, Output: b.Output}
+}
+
+func httpConfig(s Settings) httpserverfx.Config {
+	return httpserverfx.Config{
+		Addr: s.HTTP.Addr, AdminAddr: s.AdminAddr, ShutdownDelay: s.ShutdownDelay, Engine: httpserver.Options{Service: Service},
+	}
+}
+
+// replica names this process among those of the service; each start has another name.
+type replica string
+
+func newReplica() replica {
+	host, err := os.Hostname()
+	if err != nil {
+		host = Service
+	}
+	return replica(host + "-" + strings.SplitN(uuid.NewString(), "-", 2)[0])
+}
+
+func openDatabase(lifecycle fx.Lifecycle, s Settings) (*gorm.DB, error) {
+	db, err := postgres.Open(context.Background(), s.Database.URL.Reveal(), postgres.Options{ApplicationName: Service})
+	if err != nil {
+		return nil, fmt.Errorf("DATABASE_URL: %w", err)
+	}
+	lifecycle.Append(fx.StopHook(func() error { return postgres.Close(db) }))
+	return db, nil
+}
+
+func newGate(lifecycle fx.Lifecycle, s Settings, db *gorm.DB, log *slog.Logger) *postgres.Gate {
+	config := postgres.GateConfig{DB: db, Migrations: migrations.Files, MigrationsDir: migrations.Dir, MinVersion: MinPostgres, Log: log}
+	if s.Database.MigrateOnStart {
+		config.MigrateURL = s.Database.MigrateURL.Reveal()
+	}
+	gate := postgres.NewGate(config)
+	lifecycle.Append(fx.StartStopHook(gate.Start, gate.Stop))
+	return gate
+}
+
+// connections are the service's connections to the broker. What publishes is kept apart from what
+// consumes, because the broker holds up connections that publish too fast.
+type connections struct {
+	publish, consume, commands *rabbitmq.Connector
+}
+
+func newConnections(s Settings, log *slog.Logger, registerer prometheus.Registerer) (connections, error) {
+	var c connections
+	metrics := rabbitmq.NewMetrics(registerer)
+	for _, one := range []struct {
+		purpose string
+		into    **rabbitmq.Connector
+	}{{"publish", &c.publish}, {"consume", &c.consume}, {"commands", &c.commands}} {
+		connector, err := rabbitmq.NewConnector(rabbitmq.Config{
+			URL: s.Broker.URL, Name: Service + "-" + one.purpose, MinVersion: MinRabbitMQ, Logger: log, Metrics: metrics,
+		})
+		if err != nil {
+			return c, fmt.Errorf("AMQP_URL: %w", err)
+		}
+		rabbitmq.DeclareOn(connector, topology.Shared(s.Broker.Partitions))
+		*one.into = connector
+	}
+	return c, nil
+}
+
+func (c connections) all() []*rabbitmq.Connector {
+	return []*rabbitmq.Connector{c.publish, c.consume, c.commands}
+}
+
+var errBrokerAway = errors.New("the broker is not connected")
+
+func (c connections) check(context.Context) error {
+	for _, connector := range c.all() {
+		if !connector.Connected() {
+			return errBrokerAway
+		}
+	}
+	return nil
+}
+
+func newPublisher(c connections) *rabbitmq.Publisher {
+	return rabbitmq.NewPublisher(c.publish, Service)
+}
+
+func newRelay(db *gorm.DB, p *rabbitmq.Publisher, name replica, log *slog.Logger, registerer prometheus.Registerer) (*outbox.Relay, error) {
+	return outbox.NewRelay(outbox.Options{DB: db, Publisher: p, Holder: string(name), Logger: log, Registry: registerer})
+}
+
+func newNudges(relay *outbox.Relay, deletions *app.DeleteRooms) ports.Nudges {
+	return ports.Nudges{Publish: func(sessionID string) { relay.Wake(sessionID) }, DeleteRooms: deletions.Wake}
+}
+
+func newDeleteRooms(list ports.RoomDeletions, rooms ports.MediaRooms, tally ports.Tally, log *slog.Logger) *app.DeleteRooms {
+	return &app.DeleteRooms{Deletions: list, Rooms: rooms, Tally: tally, Log: log, Poll: deletionPoll}
+}
+
+func newRooms(lifecycle fx.Lifecycle, s Settings) *livekit.Rooms {
+	rooms := livekit.NewRooms(s.LiveKit.APIURL, s.LiveKit.APIKey, s.LiveKit.APISecret)
+	lifecycle.Append(fx.StopHook(rooms.Close))
+	return rooms
+}
+
+func newProbe(rooms *livekit.Rooms, tally ports.Tally, log *slog.Logger) *livekit.Probe {
+	return livekit.NewProbe(rooms.Ping, tally.ProviderReachable, log, probeInterval)
+}
+
+func newTokens(s Settings) *livekit.Tokens {
+	return livekit.NewTokens(livekit.TokenConfig{
+		APIKey: s.LiveKit.APIKey, APISecret: s.LiveKit.APISecret, PublicURL: s.LiveKit.PublicURL,
+		EmptyTimeout: s.LiveKit.EmptyTimeout, DepartureTimeout: s.LiveKit.DepartureTimeout, Now: time.Now,
+	})
+}
+
+func newWebhookReader(s Settings) (*livekit.WebhookReader, error) {
+	keys, err := s.LiveKit.webhookKeys()
+	if err != nil {
+		return nil, fmt.Errorf("LIVEKIT_WEBHOOK_KEYS %w", err)
+	}
+	return livekit.NewWebhookReader(keys), nil
+}
+
+func newWebhooks(reader ports.WebhookReader, handle app.HandleWebhook, tally ports.Tally, gate *postgres.Gate) httpapi.Webhooks {
+	return httpapi.Webhooks{Reader: reader, Handle: handle, Tally: tally, Open: gate.Opened()}
+}
+
+func newHandleWebhook(m ports.Mappings, tally ports.Tally, nudges ports.Nudges) app.HandleWebhook {
+	return app.HandleWebhook{Mappings: m, Tally: tally, Nudges: nudges, Now: time.Now}
+}
+
+func newIssueToken(m ports.Mappings, tokens ports.Tokens, tally ports.Tally) app.IssueToken {
+	return app.IssueToken{Mappings: m, Tokens: tokens, Tally: tally}
+}
+
+func newApplySessionEvent(m ports.Mappings, tally ports.Tally, nudges ports.Nudges) app.ApplySessionEvent {
+	return app.ApplySessionEvent{Mappings: m, Tally: tally, Nudges: nudges}
+}
+
+func newForgetReceipts(r ports.Receipts, log *slog.Logger) app.ForgetReceipts {
+	return app.ForgetReceipts{Receipts: r, Now: time.Now, Log: log, Every: receiptsInterval}
+}
+
+// consumeEvents and serveCommands put what handles messages on the connections, before these are dialled.
+func consumeEvents(s Settings, c connections, follow app.ApplySessionEvent, dead *rabbitmq.Publisher, name replica) {
+	rabbitmq.NewConsumer(c.consume, rabbitmq.ConsumerConfig{
+		Exchange: topology.BridgeEvents, Partitions: s.Broker.Partitions, Replica: string(name), Dead: dead,
+	}, amqp.FollowSessions(follow))
+}
+
+func serveCommands(c connections, issue app.IssueToken, log *slog.Logger) {
+	rabbitmq.NewRPCServer(c.commands, Service, amqp.CommandServer(), amqp.ServeCommands(issue, log))
+}
+
+func logVersions(b Build, c connections, log *slog.Logger) {
+	log.Info("starting", slog.String("version", b.Version), slog.String("go_version", runtime.Version()),
+		slog.String("livekit_sdk_version", livekit.SDKVersion), slog.String("min_postgres", MinPostgres), slog.String("min_rabbitmq", MinRabbitMQ))
+	amqp.LogVersion(c.publish, log)
+}
