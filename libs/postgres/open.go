@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/exaring/otelpgx"
@@ -106,5 +107,6 @@ func Version(ctx context.Context, db *gorm.DB) (version string, number int, err 
 	if err != nil {
 		return "", 0, fmt.Errorf("read server version %q: %w", numeric, err)
 	}
-	return shown, number, nil
+	version, _, _ = strings.Cut(shown, " ") // Packagers add to it: "17.11 (Debian 17.11-1)".
+	return version, number, nil
 }

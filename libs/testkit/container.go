@@ -50,13 +50,25 @@ func run(ctx context.Context, s spec) (*Container, error) {
 		err = c.waitReady(ctx)
 	}
 	if err != nil {
-		err = fmt.Errorf("start %s: %w%s", s.image, err, c.logsOrNothing())
+		err = fmt.Errorf("start %s: %w%s%s", s.image, err, hint(err), c.logsOrNothing())
 		if docker != nil {
 			_ = c.remove()
 		}
 		return nil, err
 	}
 	return c, nil
+}
+
+// hint says what to do about failures that are not the server's own.
+func hint(err error) string {
+	switch text := err.Error(); {
+	case strings.Contains(text, "reaper"):
+		return "\nset TESTCONTAINERS_RYUK_DISABLED=true where Ryuk's image can't be pulled, or run make test, which finds that out"
+	case strings.Contains(text, "docker daemon") || strings.Contains(text, "docker socket"):
+		return "\nstart the container engine first: scripts/engine does it"
+	default:
+		return ""
+	}
 }
 
 func (s spec) options() []testcontainers.ContainerCustomizer {
@@ -216,7 +228,7 @@ func (c *Container) logsOrNothing() string {
 		return ""
 	}
 	log, err := c.Logs()
-	if err != nil {
+	if err != nil || log == "" {
 		return ""
 	}
 	lines := bytes.Split([]byte(strings.TrimSpace(log)), []byte("\n"))

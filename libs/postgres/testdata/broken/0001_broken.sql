@@ -1,0 +1,5 @@
+-- +goose Up
+CREATE TABLE things (id nonsense);
+
+-- +goose Down
+DROP TABLE things;
