@@ -1,0 +1,496 @@
+//go:build integration
+
+package outbox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"gorm.io/gorm"
+
+	"github.com/callplane/callplane/libs/postgres"
+	"github.com/callplane/callplane/libs/rabbitmq"
+	"github.com/callplane/callplane/libs/testkit"
+)
+
+// Enough for a loaded machine; nothing below waits that long when it works.
+const patience = 30 * time.Second
+
+// counters stand for what the keys of the rows stand for: rows that are locked before the outbox is written.
+const counters = `CREATE TABLE counters (key text PRIMARY KEY, n int NOT NULL DEFAULT 0);`
+
+func migrate(url string) error {
+	ctx := context.Background()
+	conn, err := pgx.Connect(ctx, url)
+	if err != nil {
+		return err
+	}
+	defer conn.Close(ctx)
+	_, err = conn.Exec(ctx, Schema+counters)
+	return err
+}
+
+// database returns the URL of a fresh database for a service's own role, which has no DDL.
+func database(t testing.TB) string {
+	t.Helper()
+	url, _ := testkit.Postgres(t).Database(t, "sessions", migrate)
+	return url
+}
+
+func open(t testing.TB, url string) *gorm.DB {
+	t.Helper()
+	db, err := postgres.Open(t.Context(), url, postgres.Options{ApplicationName: "outbox-test"})
+	require.NoError(t, err)
+	t.Cleanup(func() { closeDB(db) })
+	return db
+}
+
+func closeDB(db *gorm.DB) {
+	if pool, err := db.DB(); err == nil {
+		_ = pool.Close()
+	}
+}
+
+// say adds the key's next numbers in a transaction of their own, as a use case does.
+func say(db *gorm.DB, key string, count int) error {
+	return db.Transaction(func(tx *gorm.DB) error { return sayIn(tx, key, count) })
+}
+
+func sayIn(tx *gorm.DB, key string, count int) error {
+	var last int
+	err := tx.Raw(`INSERT INTO counters (key, n) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET n = counters.n + excluded.n RETURNING n`,
+		key, count).Scan(&last).Error
+	if err != nil {
+		return err
+	}
+	rows := make([]Row, count)
+	for i := range rows {
+		rows[i] = Row{
+			PartitionKey: key, Exchange: "call.events", RoutingKey: "call.created", MessageID: uuid.NewString(),
+			Headers: map[string]string{"session-id": key}, Body: []byte(fmt.Sprint(last - count + 1 + i)),
+		}
+	}
+	return Insert(tx, rows...)
+}
+
+// wire stands for the broker: it keeps what it has confirmed, in order.
+type wire struct {
+	mu       sync.Mutex
+	messages []rabbitmq.Message
+	by       []string                                  // who sent it
+	fail     func(m rabbitmq.Message) error            // nil: none fails
+	after    func(who string, sent int)                // called without the lock after each batch
+	stall    func(ctx context.Context) <-chan struct{} // waited for before each batch
+}
+
+// sender is one relay's way to the wire.
+type sender struct {
+	*wire
+	who string
+}
+
+func (s sender) PublishBatch(ctx context.Context, messages []rabbitmq.Message) []error {
+	if s.stall != nil {
+		select {
+		case <-s.stall(ctx):
+		case <-ctx.Done():
+		}
+	}
+	errs := make([]error, len(messages))
+	s.mu.Lock()
+	for i, m := range messages {
+		if s.fail != nil {
+			errs[i] = s.fail(m)
+		}
+		if errs[i] == nil {
+			s.messages = append(s.messages, m)
+			s.by = append(s.by, s.who)
+		}
+	}
+	s.mu.Unlock()
+	if s.after != nil {
+		s.after(s.who, len(messages))
+	}
+	return errs
+}
+
+func (w *wire) count() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.messages)
+}
+
+func (w *wire) setFail(fail func(rabbitmq.Message) error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.fail = fail
+}
+
+// of returns the bodies of a key in the order in which they arrived.
+func (w *wire) of(key string) []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var bodies []string
+	for _, m := range w.messages {
+		if m.Headers["session-id"] == key {
+			bodies = append(bodies, string(m.Body))
+		}
+	}
+	return bodies
+}
+
+func firsts(list []string) []string {
+	var out []string
+	known := map[string]bool{}
+	for _, x := range list {
+		if !known[x] {
+			known[x] = true
+			out = append(out, x)
+		}
+	}
+	return out
+}
+
+func upTo(n int) []string {
+	var out []string
+	for i := 1; i <= n; i++ {
+		out = append(out, fmt.Sprint(i))
+	}
+	return out
+}
+
+// running is a relay that runs.
+type running struct {
+	*Relay
+	stop func()
+}
+
+func start(t testing.TB, o Options) *running {
+	t.Helper()
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.NewTextHandler(t.Output(), nil))
+	}
+	relay, err := NewRelay(o)
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(context.Background())
+	var done sync.WaitGroup
+	done.Go(func() { assert.NoError(t, relay.Run(ctx)) })
+	r := &running{Relay: relay, stop: sync.OnceFunc(func() { cancel(); done.Wait() })}
+	t.Cleanup(r.stop)
+	return r
+}
+
+func (r *running) held() int { return int(testutil.ToFloat64(r.metrics.held)) }
+
+// sameLane returns two keys of one lane.
+func sameLane() (a, b string) {
+	a = "key-a"
+	for n := 0; ; n++ {
+		if b = fmt.Sprint("key-b", n); Lane(a) == Lane(b) {
+			return a, b
+		}
+	}
+}
+
+func TestWhatIsCommittedIsPublishedAndWhatIsRolledBackIsNot(t *testing.T) {
+	db, out := open(t, database(t)), &wire{}
+	relay := start(t, Options{DB: db, Publisher: sender{out, "r"}, Holder: "r", Poll: time.Hour})
+	require.Eventually(t, func() bool { return relay.held() == Lanes }, patience, 5*time.Millisecond)
+	undone := errors.New("undone")
+	require.ErrorIs(t, db.Transaction(func(tx *gorm.DB) error {
+		require.NoError(t, sayIn(tx, "k", 3))
+		return undone
+	}), undone)
+	require.NoError(t, say(db, "k", 3))
+	relay.Wake("k")
+	require.Eventually(t, func() bool { return out.count() == 3 }, patience, time.Millisecond, "the hint is enough")
+	require.NoError(t, say(db, "k", 2))
+	relay.Wake()
+	require.Eventually(t, func() bool { return out.count() == 5 }, patience, time.Millisecond)
+	relay.stop()
+	assert.Equal(t, upTo(5), out.of("k"))
+	first := out.messages[0]
+	assert.Equal(t, "call.events", first.Exchange)
+	assert.Equal(t, "call.created", first.Key)
+	assert.NoError(t, uuid.Validate(first.ID))
+	assert.WithinDuration(t, time.Now(), first.Timestamp, time.Minute)
+	var left int64
+	require.NoError(t, db.Raw(`SELECT count(*) FROM outbox WHERE published_at IS NULL`).Scan(&left).Error)
+	assert.Zero(t, left)
+}
+
+func TestWithoutAHintThePollFindsRows(t *testing.T) {
+	db, out := open(t, database(t)), &wire{}
+	start(t, Options{DB: db, Publisher: sender{out, "r"}, Holder: "r", Poll: 10 * time.Millisecond})
+	require.NoError(t, say(db, "k", 1))
+	require.Eventually(t, func() bool { return out.count() == 1 }, patience, time.Millisecond)
+}
+
+// Ids are given when a row is inserted, not when it is committed: one may appear below others that are long published.
+func TestALowerIDThatCommitsLaterIsNotSkipped(t *testing.T) {
+	db, out := open(t, database(t)), &wire{}
+	slow, quick := sameLane()
+	start(t, Options{DB: db, Publisher: sender{out, "r"}, Holder: "r", Poll: 5 * time.Millisecond})
+	open := db.Begin()
+	require.NoError(t, open.Error)
+	require.NoError(t, sayIn(open, slow, 2))
+	require.NoError(t, say(db, quick, 3))
+	require.Eventually(t, func() bool { return len(out.of(quick)) == 3 }, patience, time.Millisecond, "the open transaction holds nobody up")
+	require.NoError(t, open.Commit().Error)
+	require.Eventually(t, func() bool { return len(out.of(slow)) == 2 }, patience, time.Millisecond)
+}
+
+func TestARowThatFailsHoldsBackItsKeyOnly(t *testing.T) {
+	db, out := open(t, database(t)), &wire{}
+	bad, good := sameLane()
+	out.setFail(func(m rabbitmq.Message) error {
+		if m.Headers["session-id"] == bad && string(m.Body) == "2" {
+			return rabbitmq.ErrUnroutable
+		}
+		return nil
+	})
+	require.NoError(t, say(db, bad, 4))
+	require.NoError(t, say(db, good, 4))
+	start(t, Options{DB: db, Publisher: sender{out, "r"}, Holder: "r", Poll: 5 * time.Millisecond})
+	require.Eventually(t, func() bool { return len(out.of(good)) == 4 }, patience, time.Millisecond)
+	assert.Equal(t, upTo(1), out.of(bad))
+	out.setFail(nil)
+	require.Eventually(t, func() bool { return len(out.of(bad)) == 4 }, patience, time.Millisecond)
+	assert.Equal(t, upTo(4), out.of(bad))
+	assert.Equal(t, upTo(4), out.of(good))
+}
+
+// A relay that dies at any line: another takes its lanes when the leases have expired, nothing is lost, and what arrives for the first
+// time arrives in order.
+func TestACrashAtAnyLineLosesNothingAndKeepsOrder(t *testing.T) {
+	const keys, each = 6, 30
+	for name, crash := range map[string]func(db *gorm.DB, out *wire){
+		"before anything": func(db *gorm.DB, _ *wire) { closeDB(db) },
+		"after publishing, before marking": func(db *gorm.DB, out *wire) {
+			out.after = func(who string, _ int) {
+				if who == "crashing" {
+					closeDB(db)
+				}
+			}
+		},
+		"in the middle of a batch": func(db *gorm.DB, out *wire) {
+			sent := 0
+			out.fail = func(rabbitmq.Message) error {
+				if sent++; sent > keys*each/3 && sent < keys*each {
+					closeDB(db)
+					return rabbitmq.ErrUnconfirmed
+				}
+				return nil
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			url, out := database(t), &wire{}
+			db, doomed := open(t, url), open(t, url)
+			for range each {
+				for k := range keys {
+					require.NoError(t, say(db, fmt.Sprint("k", k), 1))
+				}
+			}
+			crash(doomed, out)
+			lease := 300 * time.Millisecond
+			start(t, Options{DB: doomed, Publisher: sender{out, "crashing"}, Holder: "crashing", Lease: lease, Batch: 50})
+			if name != "before anything" {
+				require.Eventually(t, func() bool { return out.count() > 0 }, patience, time.Millisecond)
+				require.Eventually(t, func() bool { return doomed.Exec("SELECT 1").Error != nil }, patience, time.Millisecond)
+			}
+			start(t, Options{DB: db, Publisher: sender{out, "next"}, Holder: "next", Lease: lease})
+			require.Eventually(t, func() bool {
+				for k := range keys {
+					if len(firsts(out.of(fmt.Sprint("k", k)))) < each {
+						return false
+					}
+				}
+				return true
+			}, patience, 5*time.Millisecond, "rows are lost")
+			for k := range keys {
+				assert.Equal(t, upTo(each), firsts(out.of(fmt.Sprint("k", k))))
+			}
+		})
+	}
+}
+
+// A relay that lost its lease without knowing marks nothing.
+func TestAStaleFenceMarksNothing(t *testing.T) {
+	db, out := open(t, database(t)), &wire{}
+	require.NoError(t, say(db, "k", 2))
+	relay, err := NewRelay(Options{DB: db, Publisher: sender{out, "r"}, Holder: "r"})
+	require.NoError(t, err)
+	held, err := relay.leases.take(t.Context(), Lanes)
+	require.NoError(t, err)
+	require.Len(t, held, Lanes)
+	lane := Lane("k")
+	stale := newWorker(relay, lane, held[lane])
+	defer stale.quit()
+	rows, err := stale.read(t.Context(), 10)
+	require.NoError(t, err)
+	require.Len(t, rows, 2)
+	other := &leases{db: db, holder: "other", lease: time.Minute}
+	require.NoError(t, db.Exec(`UPDATE outbox_lanes SET expires_at = clock_timestamp() - interval '1 second'`).Error)
+	taken, err := other.take(t.Context(), Lanes)
+	require.NoError(t, err)
+	require.Greater(t, taken[lane], held[lane], "the fence grows")
+	require.ErrorIs(t, stale.mark(t.Context(), []int64{rows[0].ID, rows[1].ID}), errLaneLost)
+	rows, err = stale.read(t.Context(), 10)
+	require.NoError(t, err)
+	assert.Empty(t, rows, "and it reads nothing")
+	var left int64
+	require.NoError(t, db.Raw(`SELECT count(*) FROM outbox WHERE published_at IS NULL`).Scan(&left).Error)
+	assert.Equal(t, int64(2), left)
+}
+
+// Relays come and go under load: lanes are shared evenly, a relay that stops gives them up at once, and every row is published once, in
+// order, because none of them crashed.
+func TestRelaysShareTheLanes(t *testing.T) {
+	const keys, each = 12, 120
+	url, out := database(t), &wire{}
+	db := open(t, url)
+	relay := func(name string) *running {
+		return start(t, Options{DB: open(t, url), Publisher: sender{out, name}, Holder: name, Poll: 5 * time.Millisecond, Lease: time.Minute})
+	}
+	var saying sync.WaitGroup
+	for k := range keys {
+		saying.Go(func() {
+			for range each {
+				if !assert.NoError(t, say(db, fmt.Sprint("k", k), 1)) {
+					return
+				}
+			}
+		})
+	}
+	shares := func(relays ...*running) func() bool {
+		return func() bool {
+			var held []int
+			for _, r := range relays {
+				held = append(held, r.held())
+			}
+			slices.Sort(held)
+			want := map[int][]int{1: {4}, 2: {2, 2}, 3: {1, 1, 2}}[len(relays)]
+			return slices.Equal(held, want)
+		}
+	}
+	a := relay("a")
+	require.Eventually(t, shares(a), patience, time.Millisecond)
+	b := relay("b")
+	require.Eventually(t, shares(a, b), patience, time.Millisecond)
+	c := relay("c")
+	require.Eventually(t, shares(a, b, c), patience, time.Millisecond)
+	a.stop()
+	require.Eventually(t, shares(b, c), patience, time.Millisecond, "the leases of a minute were given up")
+	c.stop()
+	require.Eventually(t, shares(b), patience, time.Millisecond)
+	saying.Wait()
+	require.Eventually(t, func() bool { return out.count() >= keys*each }, patience, 5*time.Millisecond)
+	b.stop()
+	for k := range keys {
+		assert.Equal(t, upTo(each), out.of(fmt.Sprint("k", k)))
+	}
+	var known int64
+	require.NoError(t, db.Raw(`SELECT count(*) FROM outbox_relays`).Scan(&known).Error)
+	assert.Zero(t, known, "they signed off")
+}
+
+// The database cuts every connection, again and again.
+func TestADatabaseThatGoesAwayIsWaitedFor(t *testing.T) {
+	const keys, each = 6, 80
+	pg := testkit.Postgres(t)
+	url, _ := pg.Database(t, "sessions", migrate)
+	db, out := open(t, url), &wire{}
+	start(t, Options{DB: open(t, url), Publisher: sender{out, "r"}, Holder: "r", Poll: 5 * time.Millisecond, Lease: 500 * time.Millisecond})
+	admin := open(t, pg.AdminURL("postgres"))
+	var name string
+	require.NoError(t, db.Raw(`SELECT current_database()`).Scan(&name).Error)
+	var saying sync.WaitGroup
+	for k := range keys {
+		saying.Go(func() {
+			for done := 0; done < each; {
+				if say(db, fmt.Sprint("k", k), 1) == nil {
+					done++
+				}
+			}
+		})
+	}
+	for cut := range 5 {
+		require.Eventually(t, func() bool { return out.count() > cut*keys*each/8 }, patience, time.Millisecond)
+		require.NoError(t, admin.Exec(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = ?`, name).Error)
+	}
+	saying.Wait()
+	var said []struct {
+		Key string
+		N   int
+	}
+	require.NoError(t, db.Raw(`SELECT key, n FROM counters`).Scan(&said).Error)
+	require.Len(t, said, keys)
+	require.Eventually(t, func() bool {
+		for _, s := range said {
+			if len(firsts(out.of(s.Key))) < s.N {
+				return false
+			}
+		}
+		return true
+	}, patience, 5*time.Millisecond)
+	for _, s := range said {
+		assert.GreaterOrEqual(t, s.N, each)
+		assert.Equal(t, upTo(s.N), firsts(out.of(s.Key)))
+	}
+}
+
+// Stopping while a batch is on its way finishes and marks it.
+func TestStoppingFinishesWhatIsOnItsWay(t *testing.T) {
+	db, goOn, reached := open(t, database(t)), make(chan struct{}), make(chan struct{}, 1)
+	out := &wire{stall: func(context.Context) <-chan struct{} {
+		select {
+		case reached <- struct{}{}:
+		default:
+		}
+		return goOn
+	}}
+	require.NoError(t, say(db, "k", 1))
+	relay := start(t, Options{DB: db, Publisher: sender{out, "r"}, Holder: "r"})
+	<-reached
+	var stopping sync.WaitGroup
+	stopping.Go(relay.stop)
+	close(goOn)
+	stopping.Wait()
+	var left int64
+	require.NoError(t, db.Raw(`SELECT count(*) FROM outbox WHERE published_at IS NULL`).Scan(&left).Error)
+	assert.Zero(t, left)
+	var held int64
+	require.NoError(t, db.Raw(`SELECT count(*) FROM outbox_lanes WHERE holder IS NOT NULL`).Scan(&held).Error)
+	assert.Zero(t, held)
+}
+
+func TestPublishedRowsAreDeletedWhenTheirTimeIsOver(t *testing.T) {
+	db := open(t, database(t))
+	require.NoError(t, say(db, "old", 2500))
+	require.NoError(t, say(db, "new", 2))
+	require.NoError(t, say(db, "waiting", 3))
+	require.NoError(t, db.Exec(`UPDATE outbox SET published_at = clock_timestamp() - interval '61 minutes' WHERE partition_key = 'old'`).Error)
+	require.NoError(t, db.Exec(`UPDATE outbox SET published_at = clock_timestamp() - interval '59 minutes' WHERE partition_key = 'new'`).Error)
+	require.NoError(t, db.Exec(`UPDATE outbox SET created_at = clock_timestamp() - interval '2 hours' WHERE partition_key = 'waiting'`).Error)
+	relay, err := NewRelay(Options{DB: db, Publisher: sender{&wire{}, "r"}, Holder: "r"})
+	require.NoError(t, err)
+	require.NoError(t, relay.clean(t.Context()))
+	var left []string
+	require.NoError(t, db.Raw(`SELECT DISTINCT partition_key FROM outbox ORDER BY 1`).Scan(&left).Error)
+	assert.Equal(t, []string{"new", "waiting"}, left)
+	require.NoError(t, relay.measure(t.Context()))
+	assert.InDelta(t, 3, testutil.ToFloat64(relay.metrics.backlog), 0)
+	assert.InDelta(t, 7200, testutil.ToFloat64(relay.metrics.oldest), 60)
+}
