@@ -29,6 +29,7 @@ func TestCalls(t *testing.T) {
 		"webhooks replayed":          replays,
 		"webhooks refused":           refusals,
 		"another partition count":    partitionMismatch,
+		"the lines of the README":    readmeLines,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

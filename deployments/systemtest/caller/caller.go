@@ -40,7 +40,8 @@ type Caller struct {
 	heard    atomic.Int64
 
 	gone   chan struct{}
-	reason atomic.Value // string
+	ended  sync.Once
+	reason string // written before gone is closed, read after
 
 	mu        sync.Mutex // guards left, and orders the last listener's start before Leave's wait
 	left      bool
@@ -50,14 +51,8 @@ type Caller struct {
 // Join connects to the LiveKit server at url (ws or wss) with the token and is in the room when it returns. Whoever joins must Leave.
 func Join(ctx context.Context, url, token string) (*Caller, error) {
 	c := &Caller{gone: make(chan struct{})}
-	var ended sync.Once
 	c.room = lksdk.NewRoom(&lksdk.RoomCallback{
-		OnDisconnectedWithReason: func(lksdk.DisconnectionReason) {
-			ended.Do(func() {
-				c.reason.Store(c.room.DisconnectReason().String())
-				close(c.gone)
-			})
-		},
+		OnDisconnected:      func() { c.end(c.room.DisconnectReason()) },
 		ParticipantCallback: lksdk.ParticipantCallback{OnTrackSubscribed: c.listen},
 	})
 	if err := c.room.JoinWithContextAndToken(ctx, url, token, lksdk.WithConnectTimeout(connectTimeout)); err != nil {
@@ -112,13 +107,24 @@ func (c *Caller) PublishAudio(ctx context.Context) (string, error) {
 // Heard is how many audio packets of others have arrived.
 func (c *Caller) Heard() int64 { return c.heard.Load() }
 
-// Gone is closed when the server has ended the caller's stay; not by Leave.
+// Gone is closed when the caller's stay has ended, by the server or by Leave.
 func (c *Caller) Gone() <-chan struct{} { return c.gone }
 
-// Reason is LiveKit's reason once Gone is closed, such as ROOM_DELETED; empty before.
+// Reason is LiveKit's reason once Gone is closed, such as ROOM_DELETED, or CLIENT_INITIATED after Leave; empty before.
 func (c *Caller) Reason() string {
-	reason, _ := c.reason.Load().(string)
-	return reason
+	select {
+	case <-c.gone:
+		return c.reason
+	default:
+		return ""
+	}
+}
+
+func (c *Caller) end(reason livekit.DisconnectReason) {
+	c.ended.Do(func() {
+		c.reason = reason.String()
+		close(c.gone)
+	})
 }
 
 // Leave hangs up and waits until everything of the caller has stopped. It may be called again, and after the server has ended the stay.
@@ -129,6 +135,7 @@ func (c *Caller) Leave() {
 	c.mu.Unlock()
 	if first {
 		c.room.Disconnect()
+		c.end(livekit.DisconnectReason_CLIENT_INITIATED)
 	}
 	c.listeners.Wait()
 }

@@ -35,7 +35,12 @@ type Client struct {
 
 // New gives a client for the API at base (scheme, host and port, no path), speaking for nobody until As.
 func New(base string) *Client {
-	return &Client{base: strings.TrimRight(base, "/"), http: &http.Client{Timeout: callTimeout}}
+	return NewVia(base, http.DefaultTransport.(*http.Transport).Clone())
+}
+
+// NewVia is New with the calls going through a transport of the caller's.
+func NewVia(base string, transport http.RoundTripper) *Client {
+	return &Client{base: strings.TrimRight(base, "/"), http: &http.Client{Timeout: callTimeout, Transport: transport}}
 }
 
 // As gives a client of the same API that speaks for the user, with the scopes given.

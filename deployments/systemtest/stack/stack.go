@@ -71,7 +71,7 @@ func Prepare(t testing.TB, broker *testkit.Broker) *Stack {
 	s.SessionsDB, s.BridgeDB = database(t, postgres, "sessions"), database(t, postgres, "bridge")
 
 	sessionsPort := testkit.FreePort(t)
-	s.API = callplane.New("http://127.0.0.1:" + strconv.Itoa(sessionsPort))
+	s.API = callplane.NewVia("http://127.0.0.1:"+strconv.Itoa(sessionsPort), conforming(t))
 	t.Cleanup(s.API.Close)
 	s.Sessions = NewProcess("sessions", Binary(t, "sessions"), s.settings(t, "sessions", s.SessionsDB, map[string]string{
 		"HTTP_ADDR": "127.0.0.1:" + strconv.Itoa(sessionsPort),

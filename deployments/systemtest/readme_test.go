@@ -1,0 +1,37 @@
+//go:build integration
+
+package systemtest
+
+import (
+	"os"
+	"os/exec"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/callplane/callplane/deployments/systemtest/stack"
+	"github.com/callplane/callplane/libs/testkit"
+)
+
+// readmeLines runs the README's lines of curl as they stand there; only the port is this stack's.
+func readmeLines(t *testing.T, s *stack.Stack) {
+	if _, err := exec.LookPath("curl"); err != nil {
+		t.Skip("curl is not installed; the README's lines are not tried")
+	}
+	block := regexp.MustCompile("(?s)```sh\n(API=.*?)```").FindStringSubmatch(read(t, "README.md"))
+	require.Len(t, block, 2, "the README has no block of shell that begins with API=")
+	require.Contains(t, block[1], "http://127.0.0.1:8080")
+	script := strings.ReplaceAll(block[1], "http://127.0.0.1:8080", s.API.Base())
+	// A line of its own for each answer, since curl adds no end of line.
+	cmd := exec.CommandContext(testkit.Context(t, stack.Patience), "bash", "-euc", strings.ReplaceAll(script, "curl -s ", `curl -s -w '\n' `)) //nolint:gosec // Our own README.
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH")}
+	output, err := cmd.CombinedOutput()
+	require.NoError(t, err, string(output))
+	answers := strings.Split(strings.TrimSpace(string(output)), "\n")
+	require.Len(t, answers, 6, string(output))
+	for i, part := range []string{`"status":"created"`, `"token":"`, `"call.created"`, `"status":"ended"`, `"session_final"`, `"session_not_found"`} {
+		require.Contains(t, answers[i], part)
+	}
+}
