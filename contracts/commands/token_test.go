@@ -16,6 +16,7 @@ import (
 
 	"github.com/callplane/callplane/contracts/commands"
 	"github.com/callplane/callplane/contracts/events"
+	"github.com/callplane/callplane/contracts/topology"
 )
 
 func example(t *testing.T, name string) []byte {
@@ -191,6 +192,11 @@ func TestSchemasOfEveryCommand(t *testing.T) {
 		assert.True(t, json.Valid(commands.Schema(name+".reply")), name)
 	}
 	assert.Nil(t, commands.Schema("token.revoke.request"))
+}
+
+// TestEveryCommandHasAWay: the topology leads each command to the queue, and nothing else.
+func TestEveryCommandHasAWay(t *testing.T) {
+	assert.ElementsMatch(t, commands.Names(), topology.CommandKeys())
 }
 
 func BenchmarkTokenReply(b *testing.B) {

@@ -83,3 +83,12 @@ func encode(v any) ([]byte, error) {
 	}
 	return bytes.TrimSuffix(buffer.Bytes(), []byte("\n")), nil
 }
+
+// CheckObject says whether text is a JSON object that a payload can carry as it is, such as metadata.
+// It refuses what any event with it would be refused for: invalid UTF-8 or JSON, a name twice, NUL,
+// half a surrogate pair, numbers longer than 64 characters or with exponents beyond 400, more than 64
+// levels. The error is fit for the one who gave the text.
+func CheckObject(text []byte) error {
+	_, err := strictjson.ParseObject(text)
+	return err
+}

@@ -124,6 +124,24 @@ func TestSealRefuses(t *testing.T) {
 	}
 }
 
+// TestCheckObjectSaysWhatSealWouldSay, so that who takes JSON from outside can refuse it there.
+func TestCheckObjectSaysWhatSealWouldSay(t *testing.T) {
+	for text, fits := range map[string]bool{
+		`{}`: true, `{"a":[1.50,{"b":null}]}`: true, `{"a":1e400}`: true,
+		`[]`: false, `null`: false, `{`: false, `{"a":1e401}`: false, `{"a":1,"a":1}`: false, `{"a":"\u0000"}`: false,
+		`{"a":"\ud800"}`: false, "{\"a\":\"\xff\"}": false, `{} {}`: false,
+	} {
+		err := events.CheckObject([]byte(text))
+		assert.Equal(t, fits, err == nil, "%s: %v", text, err)
+		if json.Valid([]byte(text)) && text[0] == '{' {
+			draft := memberAdded()
+			draft.Payload = events.CallUpdatedPayload{Changes: events.Changes{Metadata: json.RawMessage(text)}, SessionVersion: 2}
+			_, err = events.Seal(eventID, sessionID, draft)
+			assert.Equal(t, fits, err == nil, "%s: %v", text, err)
+		}
+	}
+}
+
 func TestRefusalsQuoteNoValues(t *testing.T) {
 	draft := memberAdded()
 	draft.Payload = events.CallMemberAddedPayload{UserID: "very secret", Role: "also-secret", SessionVersion: 1}
