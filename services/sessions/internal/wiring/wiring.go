@@ -1,0 +1,153 @@
+// Package wiring is the sessions service on one page: which parts there are, what each is given, and in which order they start and stop.
+package wiring
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"runtime"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/fx"
+	"gorm.io/gorm"
+
+	"github.com/callplane/callplane/contracts/topology"
+	"github.com/callplane/callplane/libs/httpserver"
+	"github.com/callplane/callplane/libs/httpserver/httpserverfx"
+	"github.com/callplane/callplane/libs/outbox"
+	libpostgres "github.com/callplane/callplane/libs/postgres"
+	"github.com/callplane/callplane/libs/rabbitmq"
+	"github.com/callplane/callplane/libs/telemetry/telemetryfx"
+	"github.com/callplane/callplane/services/sessions/internal/adapters/amqp"
+	"github.com/callplane/callplane/services/sessions/internal/adapters/httpapi"
+	"github.com/callplane/callplane/services/sessions/internal/adapters/metrics"
+	"github.com/callplane/callplane/services/sessions/internal/adapters/postgres"
+	"github.com/callplane/callplane/services/sessions/internal/adapters/system"
+	"github.com/callplane/callplane/services/sessions/internal/app"
+	"github.com/callplane/callplane/services/sessions/internal/ports"
+)
+
+// Service is the name by which logs, metrics and connections call this program.
+const Service = "sessions"
+
+// OldestPostgres is the oldest PostgreSQL that is supported: transaction_timeout bounds every transaction from 17 on.
+const OldestPostgres = "17"
+
+// Build says what is built.
+type Build struct {
+	Version string
+	Output  io.Writer // of the log
+}
+
+// Options is the whole service. Hooks run in the order of the invocations when it starts, and in reverse when it stops: first it takes no
+// more requests, then no more events, then what is in the outbox is published, and last the connections are closed.
+func Options(settings Settings, build Build) fx.Option {
+	return fx.Options(
+		fx.Supply(settings, build,
+			telemetryfx.Config{
+				Service: Service, Version: build.Version, LogFormat: settings.LogFormat, LogLevel: settings.LogLevel, Output: build.Output,
+			},
+			httpserverfx.Config{
+				Addr: settings.HTTPAddr, AdminAddr: settings.AdminAddr, ShutdownDelay: settings.ShutdownDelay,
+				Engine: httpserver.Options{Service: Service},
+			},
+		),
+		fx.StopTimeout(settings.ShutdownTimeout),
+		telemetryfx.LogEvents,
+		telemetryfx.Module,
+		httpserverfx.Module,
+		fx.Provide(
+			newReplica,
+			newDatabase,
+			newGate,
+			newBroker,
+			newRelay,
+			newAuthenticator,
+			newAPI,
+			fx.Annotate(newStore, fx.As(new(ports.SessionStore))),
+			fx.Annotate(newTokens, fx.As(new(ports.MediaTokens))),
+			fx.Annotate(metrics.NewCounters, fx.As(new(ports.Counters))),
+			fx.Annotate(func() system.Clock { return system.Clock{} }, fx.As(new(ports.Clock))),
+			fx.Annotate(func() system.IDs { return system.IDs{} }, fx.As(new(ports.IDs))),
+			newApplyEvent,
+			rabbitmq.NewMetrics,
+		),
+		fx.Invoke(
+			announce,
+			startDatabase,
+			startPublishing,
+			startRelay,
+			startConsuming,
+			httpapi.API.Mount,
+			addChecks,
+			httpserverfx.Serve,
+		),
+	)
+}
+
+func newDatabase(settings Settings) (*gorm.DB, error) {
+	return libpostgres.Open(context.Background(), settings.DatabaseURL.Reveal(), libpostgres.Options{ApplicationName: Service})
+}
+
+func newGate(settings Settings, db *gorm.DB, log *slog.Logger) *libpostgres.Gate {
+	migrate := ""
+	if settings.MigrateOnStart {
+		migrate = settings.MigrateDatabaseURL.Reveal()
+	}
+	return libpostgres.NewGate(libpostgres.GateConfig{
+		DB: db, Migrations: postgres.Migrations, MigrationsDir: postgres.MigrationsDir, MigrateURL: migrate, MinVersion: OldestPostgres, Log: log,
+	})
+}
+
+func newBroker(settings Settings, name replica, log *slog.Logger, measured *rabbitmq.Metrics) (*amqp.Broker, error) {
+	return amqp.NewBroker(amqp.Config{
+		URL: settings.AMQPURL, Partitions: settings.EventPartitions, Replica: string(name), Deadline: app.TokenDeadline, Logger: log, Metrics: measured,
+	})
+}
+
+func newRelay(db *gorm.DB, broker *amqp.Broker, name replica, log *slog.Logger, registerer prometheus.Registerer) (*outbox.Relay, error) {
+	return outbox.NewRelay(outbox.Options{DB: db, Publisher: broker.Publisher(), Holder: string(name), Logger: log, Registry: registerer})
+}
+
+func newStore(db *gorm.DB, relay *outbox.Relay) *postgres.Store {
+	return postgres.NewStore(db, topology.EventsExchange, relay.Wake)
+}
+
+func newTokens(broker *amqp.Broker, ids ports.IDs) *amqp.Tokens {
+	return amqp.NewTokens(broker.Caller(), ids)
+}
+
+func newApplyEvent(store ports.SessionStore, clock ports.Clock, ids ports.IDs, counters ports.Counters) app.ApplyEvent {
+	return app.ApplyEvent{Store: store, Clock: clock, IDs: ids, Counters: counters}
+}
+
+func newAPI(
+	store ports.SessionStore, tokens ports.MediaTokens, clock ports.Clock, ids ports.IDs, auth httpapi.Authenticator, gate *libpostgres.Gate,
+) httpapi.API {
+	return httpapi.API{
+		Create: app.CreateSession{Store: store, Clock: clock, IDs: ids},
+		Get:    app.GetSession{Store: store},
+		Update: app.UpdateSession{Store: store, Clock: clock, IDs: ids},
+		Token:  app.IssueToken{Store: store, Tokens: tokens, Clock: clock},
+		Events: app.ListEvents{Store: store},
+		Auth:   auth,
+		Ready:  gate.Opened(),
+	}
+}
+
+// newAuthenticator returns the one of AUTH_MODE, which the settings have been checked for.
+func newAuthenticator(log *slog.Logger) httpapi.Authenticator {
+	log.Warn("AUTH_MODE=dev: X-User-Id and X-Scopes are believed, so whoever reaches this API can be anybody; for development only")
+	return httpapi.DevAuth{}
+}
+
+// addChecks says what readiness needs: the own database; without the broker reads go on.
+func addChecks(health *httpserver.Health, gate *libpostgres.Gate, broker *amqp.Broker) {
+	health.Require("postgres", gate.Check)
+	health.Degrade("rabbitmq", broker.Check)
+}
+
+// announce says what runs; the servers that it runs with say their versions when they are reached.
+func announce(build Build, log *slog.Logger, name replica) {
+	log.Info("starting", slog.String("version", build.Version), slog.String("go_version", runtime.Version()), slog.String("replica", string(name)))
+}
