@@ -7,7 +7,7 @@
 // Order is kept by these rules:
 //   - The relay selects rows that are not marked published, in order of id, and never remembers where it was: a lower id may commit later.
 //   - A row is sent only after the row before it of the same key is confirmed. Rows of different keys are sent at the same time.
-//   - A row that can't be published holds back those of its key.
+//   - A row that the broker does not take holds back those of its key, while the others go on.
 //   - A relay that lost its lease without knowing may still send, but marks nothing: marking checks the lease's fence in the same statement.
 //
 // So two relays of one lane at worst repeat messages, each in order: what arrives for the first time arrives in order. Receivers drop

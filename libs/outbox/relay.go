@@ -134,7 +134,7 @@ func (r *Relay) keep(ctx context.Context) {
 			r.log.WarnContext(ctx, "the outbox leases can't be renewed, trying again", "error", err)
 		}
 		failing = err != nil
-		pause := keepInterval
+		pause := min(keepInterval, r.opts.Lease/3)
 		if hungry {
 			pause = hungryInterval
 		}

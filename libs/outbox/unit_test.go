@@ -119,7 +119,8 @@ func TestPublishingKeepsTheOrderOfEveryKey(t *testing.T) {
 			rows[i] = unpublished{ID: int64(i + 1), PartitionKey: key, MessageID: fmt.Sprint("m", i), Headers: "{}"}
 			f.rows[rows[i].MessageID] = rows[i]
 		}
-		w := &worker{relay: &Relay{opts: Options{Publisher: f}}}
+		w := newWorker(&Relay{opts: Options{Publisher: f}}, 0, 1)
+		defer w.quit()
 		published, failure := w.publish(context.Background(), rows)
 		var confirmed []int64
 		for key, ids := range f.confirmed {
@@ -145,7 +146,8 @@ func TestPublishingKeepsTheOrderOfEveryKey(t *testing.T) {
 }
 
 func TestHeadersThatCannotBeReadAreAFailureNotALoss(t *testing.T) {
-	w := &worker{relay: &Relay{opts: Options{Publisher: &flaky{}}}}
+	w := newWorker(&Relay{opts: Options{Publisher: &flaky{}}}, 0, 1)
+	defer w.quit()
 	published, err := w.publish(t.Context(), []unpublished{{ID: 7, PartitionKey: "a", Headers: "[1]"}})
 	require.ErrorContains(t, err, "row 7")
 	assert.Empty(t, published)

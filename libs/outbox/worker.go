@@ -19,6 +19,19 @@ const (
 	maxPause = 2 * time.Second
 )
 
+// A key whose row the broker would not take rests for holdTime, while the others of its lane go on. With maxHeld keys at rest it is more
+// than their rows that is wrong, and the lane rests.
+const (
+	holdTime = 2 * time.Second
+	maxHeld  = 500
+)
+
+// heldError: rows were not taken, for a reason of their own; their keys rest.
+type heldError struct{ err error }
+
+func (e *heldError) Error() string { return e.err.Error() }
+func (e *heldError) Unwrap() error { return e.err }
+
 // errLaneLost: the lease of the lane is another's by now.
 var errLaneLost = errors.New("the lane's lease is lost")
 
@@ -30,12 +43,16 @@ type worker struct {
 	wake  chan struct{}
 	quit  context.CancelFunc
 	done  chan struct{}
-	ctx   context.Context //nolint:containedctx // the worker's own life, ended by quit
+	held  map[string]time.Time // until when a key rests; only run uses it
+	ctx   context.Context      //nolint:containedctx // the worker's own life, ended by quit
 }
 
 func newWorker(r *Relay, lane int16, fence int64) *worker {
 	ctx, quit := context.WithCancel(context.Background())
-	return &worker{relay: r, lane: lane, fence: fence, wake: make(chan struct{}, 1), quit: quit, done: make(chan struct{}), ctx: ctx}
+	return &worker{
+		relay: r, lane: lane, fence: fence, wake: make(chan struct{}, 1), quit: quit, done: make(chan struct{}),
+		held: make(map[string]time.Time), ctx: ctx,
+	}
 }
 
 func (w *worker) wakeUp() {
@@ -75,23 +92,28 @@ func (w *worker) run() {
 	limit := w.relay.opts.Batch
 	for w.ctx.Err() == nil {
 		n, err := w.batch(limit)
-		switch {
-		case errors.Is(err, errLaneLost):
+		if errors.Is(err, errLaneLost) {
 			w.relay.log.InfoContext(w.ctx, "an outbox lane went to another relay", "lane", w.lane)
 			return
-		case err != nil:
-			if !failing {
-				w.relay.log.WarnContext(w.ctx, "the outbox can't publish, trying again", "lane", w.lane, "error", err)
-			}
-			failing, limit = true, 1
-			wait(w.ctx, pause.NextBackOff(), nil)
-			continue
-		case failing && n > 0:
+		}
+		if err != nil && !failing {
+			w.relay.log.WarnContext(w.ctx, "the outbox can't publish, trying again", "lane", w.lane, "error", err)
+		}
+		if err == nil && failing && n > 0 && len(w.held) == 0 {
 			w.relay.log.InfoContext(w.ctx, "the outbox publishes again", "lane", w.lane)
 			failing = false
 		}
+		failing = failing || err != nil
+		var held *heldError
+		switch {
+		case errors.As(err, &held) && len(w.held) < maxHeld: // the others go on
+		case err != nil:
+			limit = 1
+			wait(w.ctx, pause.NextBackOff(), nil)
+			continue
+		}
 		pause.Reset()
-		full := n == limit
+		full := n == limit || held != nil
 		limit = min(2*limit, w.relay.opts.Batch)
 		if !full {
 			wait(w.ctx, w.relay.opts.Poll, w.wake)
@@ -133,23 +155,47 @@ func (w *worker) batch(limit int) (int, error) {
 	return len(published), failure
 }
 
-// read returns the lane's first rows, unless the lease is lost.
+// read returns the lane's first rows of keys that don't rest, unless the lease is lost.
 func (w *worker) read(ctx context.Context, limit int) ([]unpublished, error) {
+	resting, err := w.resting()
+	if err != nil {
+		return nil, err
+	}
 	var rows []unpublished
-	err := w.relay.opts.DB.WithContext(ctx).Raw(`SELECT o.id, o.partition_key, o.exchange, o.routing_key, o.message_id, o.headers, o.body, o.created_at
+	err = w.relay.opts.DB.WithContext(ctx).Raw(`SELECT o.id, o.partition_key, o.exchange, o.routing_key, o.message_id, o.headers, o.body, o.created_at
 		FROM outbox o
 		WHERE o.lane = ? AND o.published_at IS NULL
 			AND EXISTS (SELECT FROM outbox_lanes l WHERE l.lane = ? AND l.holder = ? AND l.fence = ? AND l.expires_at > clock_timestamp())
-		ORDER BY o.id LIMIT ?`, w.lane, w.lane, w.relay.opts.Holder, w.fence, limit).Scan(&rows).Error
+			AND o.partition_key NOT IN (SELECT jsonb_array_elements_text(?::jsonb))
+		ORDER BY o.id LIMIT ?`, w.lane, w.lane, w.relay.opts.Holder, w.fence, resting, limit).Scan(&rows).Error
 	if err != nil {
 		return nil, fmt.Errorf("read the outbox: %w", err)
 	}
 	return rows, nil
 }
 
+// resting returns the keys that rest now, as JSON: one parameter, so one statement to prepare for any number of them.
+func (w *worker) resting() (string, error) {
+	keys := make([]string, 0, len(w.held))
+	for key, until := range w.held {
+		if time.Now().After(until) {
+			delete(w.held, key)
+			continue
+		}
+		keys = append(keys, key)
+	}
+	encoded, err := json.Marshal(keys)
+	if err != nil {
+		return "", fmt.Errorf("encode the keys that rest: %w", err)
+	}
+	return string(encoded), nil
+}
+
 // publish sends rows in waves, each with the next row of every key, so that no row is sent before the one before it of the same key is
-// confirmed. It returns the ids of the confirmed ones, and why the first of the others is not.
+// confirmed. It returns the ids of the confirmed ones, and why the first of the others is not: a heldError where that is the row's own
+// matter.
 func (w *worker) publish(ctx context.Context, rows []unpublished) (published []int64, failure error) {
+	alone := len(rows) == 1
 	for len(rows) > 0 {
 		wave, rest, keys := nextWave(rows)
 		messages := make([]rabbitmq.Message, len(wave))
@@ -166,21 +212,31 @@ func (w *worker) publish(ctx context.Context, rows []unpublished) (published []i
 				delete(keys, wave[i].PartitionKey)
 				continue
 			}
-			if failure == nil {
-				failure = fmt.Errorf("publish outbox row %d (%s %s): %w", wave[i].ID, wave[i].RoutingKey, wave[i].MessageID, err)
-			}
-			if errors.Is(err, rabbitmq.ErrUnavailable) || errors.Is(err, rabbitmq.ErrUnconfirmed) || errors.Is(err, rabbitmq.ErrRefused) {
+			err = fmt.Errorf("publish outbox row %d (%s %s): %w", wave[i].ID, wave[i].RoutingKey, wave[i].MessageID, err)
+			if ownMatter(err, alone) {
+				w.held[wave[i].PartitionKey] = time.Now().Add(holdTime)
+				err = &heldError{err}
+			} else {
 				rest = nil // the connection or channel is gone, the others would fare the same
+			}
+			if failure == nil || rest == nil {
+				failure = err
 			}
 		}
 		rows = rest[:0:0]
 		for _, row := range rest {
-			if _, held := keys[row.PartitionKey]; !held { // keys now has those that failed
+			if _, failed := keys[row.PartitionKey]; !failed { // keys now has those that failed
 				rows = append(rows, row)
 			}
 		}
 	}
 	return published, failure
+}
+
+// ownMatter tells whether a failure is about the row alone. What was on its way with a refused row fails with it, so that is only known
+// of a row that was sent alone.
+func ownMatter(err error, alone bool) bool {
+	return errors.Is(err, rabbitmq.ErrNacked) || errors.Is(err, rabbitmq.ErrUnroutable) || alone && errors.Is(err, rabbitmq.ErrRefused)
 }
 
 // nextWave splits off the first row of every key. keys has all keys of the wave.
