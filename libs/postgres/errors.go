@@ -15,18 +15,18 @@ import (
 
 // SQLSTATE codes, from the PostgreSQL manual's appendix A.
 const (
-	uniqueViolation      = "23505"
-	serializationFailure = "40001"
-	deadlockDetected     = "40P01"
-	lockNotAvailable     = "55P03"
-	readOnlyTransaction  = "25006" // the server became a standby
-	idleInTransaction    = "25P03"
-	transactionTimeout   = "25P04"
-	queryCanceled        = "57014" // statement_timeout
+	uniqueViolation       = "23505"
+	insufficientPrivilege = "42501"
+	serializationFailure  = "40001"
+	deadlockDetected      = "40P01"
+	lockNotAvailable      = "55P03"
+	readOnlyTransaction   = "25006" // the server became a standby
+	idleInTransaction     = "25P03"
+	transactionTimeout    = "25P04"
+	queryCanceled         = "57014" // statement_timeout
 )
 
 // IsUniqueViolation tells whether err is a violation of the named unique constraint or index, or of any where the name is empty.
-// With gorm's TranslateError the constraint's name is gone from plain gorm errors; Open keeps it.
 func IsUniqueViolation(err error, constraint string) bool {
 	var pgErr *pgconn.PgError
 	if errors.As(err, &pgErr) {
@@ -36,18 +36,22 @@ func IsUniqueViolation(err error, constraint string) bool {
 }
 
 // IsTransient tells whether the same work may succeed when it is done again: the server is away, restarting or short of resources, the
-// connection broke, or the transaction lost against another one. A context that ended is not transient.
+// connection broke, or the transaction lost against another one. The end of the caller's own context is not transient; a caller with a
+// deadline asks its context first, since a connection that took too long looks the same.
 func IsTransient(err error) bool {
 	var pgErr *pgconn.PgError
 	if errors.As(err, &pgErr) {
 		return isTransientState(pgErr.Code)
 	}
+	var connectErr *pgconn.ConnectError
+	if errors.As(err, &connectErr) {
+		return !errors.Is(err, context.Canceled)
+	}
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return false
 	}
-	var connectErr *pgconn.ConnectError
 	var netErr net.Error
-	return errors.As(err, &connectErr) || errors.As(err, &netErr) || pgconn.SafeToRetry(err) ||
+	return errors.As(err, &netErr) || pgconn.SafeToRetry(err) ||
 		errors.Is(err, driver.ErrBadConn) || errors.Is(err, sql.ErrConnDone) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
 		errors.Is(err, net.ErrClosed)
 }
@@ -59,4 +63,9 @@ func isTransientState(state string) bool {
 	}
 	// 08 connection exception, 53 insufficient resources, 57P admin shutdown, crash shutdown, cannot connect now, 58 system error.
 	return strings.HasPrefix(state, "08") || strings.HasPrefix(state, "53") || strings.HasPrefix(state, "57P") || strings.HasPrefix(state, "58")
+}
+
+// isRefusal tells that the server doesn't let this user in: 28 invalid authorization, 3D unknown database, 42501 insufficient privilege.
+func isRefusal(state string) bool {
+	return strings.HasPrefix(state, "28") || strings.HasPrefix(state, "3D") || state == insufficientPrivilege
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"gorm.io/gorm"
 )
 
@@ -27,8 +28,8 @@ type GateConfig struct {
 }
 
 // Gate is the start of a service's database, done in the background: it waits for the server with backoff, migrates if it shall, checks
-// the server's version and the schema, and then opens. A server that is away is waited for without end; a server that is too old, or
-// a migration that fails for its own reasons, is fatal.
+// the server's version and the schema, and then opens. A server that is away is waited for without end; one that is too old or refuses the
+// user, or a migration that fails for its own reasons, is fatal.
 type Gate struct {
 	config GateConfig
 	opened chan struct{}
@@ -85,7 +86,7 @@ func (g *Gate) Wait(ctx context.Context) error {
 	}
 }
 
-// Check is for readiness: nil where work may begin and the server answers, ErrNotOpen before.
+// Check is for readiness: ErrNotOpen before work may begin, then whether the server answers and has the schema.
 func (g *Gate) Check(ctx context.Context) error {
 	select {
 	case <-g.opened:
@@ -113,20 +114,21 @@ func (g *Gate) Run(ctx context.Context) error {
 // attempt goes through all conditions once. An error that waiting doesn't cure is marked permanent.
 func (g *Gate) attempt(ctx context.Context) error {
 	version, err := CheckVersion(ctx, g.config.DB, g.config.MinVersion)
-	var tooOld *TooOldError
-	if errors.As(err, &tooOld) {
-		return backoff.Permanent(err)
-	}
 	if err != nil {
-		return err
+		return permanentUnlessTransient(err)
 	}
 	if g.config.MigrateURL != "" {
 		if err := Migrate(ctx, g.config.MigrateURL, g.config.Migrations, g.config.MigrationsDir); err != nil {
 			return permanentUnlessTransient(err)
 		}
 	}
-	if err := SchemaCurrent(ctx, g.config.DB, g.config.Migrations, g.config.MigrationsDir); err != nil {
-		return err
+	err = SchemaCurrent(ctx, g.config.DB, g.config.Migrations, g.config.MigrationsDir)
+	var old *SchemaError
+	if errors.As(err, &old) {
+		return err // Somebody else migrates.
+	}
+	if err != nil {
+		return permanentUnlessTransient(err)
 	}
 	g.config.Log.InfoContext(ctx, "database ready", slog.String("postgres_version", version))
 	return nil
@@ -135,6 +137,10 @@ func (g *Gate) attempt(ctx context.Context) error {
 func permanentUnlessTransient(err error) error {
 	if IsTransient(err) {
 		return err
+	}
+	var pgErr *pgconn.PgError
+	if errors.As(err, &pgErr) && isRefusal(pgErr.Code) {
+		err = fmt.Errorf("%w; check the user, the password and the database of the database URLs", err)
 	}
 	return backoff.Permanent(err)
 }

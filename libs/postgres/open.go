@@ -75,7 +75,8 @@ func openPool(url string, options Options) (*sql.DB, error) {
 		conf.RuntimeParams["application_name"] = options.ApplicationName
 	}
 	conf.RuntimeParams["timezone"] = "UTC"
-	conf.Tracer = otelpgx.NewTracer(otelpgx.WithTrimSQLInSpanName()) // Spans hold the statement, never its values.
+	// Below gorm, so that connecting, transactions and raw SQL are spans too. A span holds the statement, never its values.
+	conf.Tracer = otelpgx.NewTracer(otelpgx.WithTrimSQLInSpanName())
 	pool := stdlib.OpenDB(*conf)
 	pool.SetMaxOpenConns(options.MaxOpenConns)
 	pool.SetMaxIdleConns(options.MaxIdleConns)

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/url"
 	"strings"
 	"sync"
 	"testing"
@@ -270,6 +271,33 @@ func TestGateIsFatalWhereWaitingDoesNotHelp(t *testing.T) {
 
 	broken := newGate(t, open(t, app), &log, func(c *postgres.GateConfig) { c.MigrateURL, c.MigrationsDir = owner, dirBroken })
 	require.ErrorContains(t, <-broken.Fatal(), "nonsense")
+
+	wrong, err := url.Parse(app)
+	require.NoError(t, err)
+	wrong.User = url.UserPassword("sessions", "hunter2")
+	refused := <-newGate(t, open(t, wrong.String()), &log, func(*postgres.GateConfig) {}).Fatal()
+	require.ErrorContains(t, refused, "check the user, the password")
+	assert.NotContains(t, refused.Error(), "hunter2")
+
+	noRights := newGate(t, open(t, app), &log, func(c *postgres.GateConfig) { c.MigrateURL = app })
+	require.ErrorContains(t, <-noRights.Fatal(), "permission denied")
+}
+
+func TestGateWaitsForAServerThatDoesNotAnswer(t *testing.T) {
+	t.Parallel()
+	pg := testkit.OwnPostgres(t)
+	app, owner := pg.Database(t, "sessions", nil)
+	db, err := postgres.Open(t.Context(), app, postgres.Options{ConnectTimeout: 100 * time.Millisecond})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, postgres.Close(db)) })
+	pg.Pause(t)
+	_, err = postgres.CheckVersion(t.Context(), db, "17")
+	require.Error(t, err)
+	assert.True(t, postgres.IsTransient(err), "%v", err)
+	var log bytes.Buffer
+	gate := newGate(t, db, &log, func(c *postgres.GateConfig) { c.MigrateURL = owner })
+	pg.Unpause(t)
+	require.NoError(t, gate.Wait(testkit.Context(t, time.Minute)))
 }
 
 func TestGateStopsWhileItWaits(t *testing.T) {

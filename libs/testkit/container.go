@@ -3,20 +3,16 @@ package testkit
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/netip"
-	"os"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/network"
-	"github.com/moby/moby/client"
 	"github.com/testcontainers/testcontainers-go"
 )
 
@@ -110,102 +106,6 @@ func (c *Container) waitReady(ctx context.Context) error {
 	})
 }
 
-// Stop stops the server in an orderly way; clients lose it. Its data stays.
-func (c *Container) Stop(t testing.TB) {
-	t.Helper()
-	grace := 20 * time.Second
-	if err := c.docker.Stop(Context(t, time.Minute), &grace); err != nil {
-		t.Fatalf("testkit: stop: %v", err)
-	}
-}
-
-// Start starts a server that Stop or Kill ended, on the same ports, and waits until it is ready.
-func (c *Container) Start(t testing.TB) {
-	t.Helper()
-	ctx := Context(t, startTimeout)
-	if err := c.docker.Start(ctx); err != nil {
-		t.Fatalf("testkit: start: %v", err)
-	}
-	if err := c.waitReady(ctx); err != nil {
-		t.Fatalf("testkit: start: %v%s", err, c.logsOrNothing())
-	}
-}
-
-// Kill ends the server with SIGKILL.
-func (c *Container) Kill(t testing.TB) {
-	t.Helper()
-	c.control(t, "kill", func(ctx context.Context, engine *testcontainers.DockerClient) error {
-		_, err := engine.ContainerKill(ctx, c.docker.GetContainerID(), client.ContainerKillOptions{Signal: "SIGKILL"})
-		return err
-	})
-	Eventually(t, 20*time.Second, func(ctx context.Context) error {
-		state, err := c.docker.State(ctx)
-		if err == nil && state.Running {
-			err = errors.New("the container still runs")
-		}
-		return err
-	})
-}
-
-// Pause freezes the server: connections stay open and nothing answers.
-func (c *Container) Pause(t testing.TB) {
-	t.Helper()
-	c.control(t, "pause", func(ctx context.Context, engine *testcontainers.DockerClient) error {
-		_, err := engine.ContainerPause(ctx, c.docker.GetContainerID(), client.ContainerPauseOptions{})
-		return err
-	})
-}
-
-// Unpause lets a frozen server go on.
-func (c *Container) Unpause(t testing.TB) {
-	t.Helper()
-	c.control(t, "unpause", func(ctx context.Context, engine *testcontainers.DockerClient) error {
-		_, err := engine.ContainerUnpause(ctx, c.docker.GetContainerID(), client.ContainerUnpauseOptions{})
-		return err
-	})
-}
-
-// Exec runs a command in the container and returns its output; a status other than 0 fails the test.
-func (c *Container) Exec(t testing.TB, command ...string) string {
-	t.Helper()
-	status, reader, err := c.docker.Exec(Context(t, time.Minute), command)
-	if err != nil {
-		t.Fatalf("testkit: exec %s: %v", command[0], err)
-	}
-	output, err := io.ReadAll(reader)
-	if err != nil || status != 0 {
-		t.Fatalf("testkit: exec %v: status %d, %v: %s", command, status, err, output)
-	}
-	return string(output)
-}
-
-// Image returns the id-independent facts of the image that the container runs, for checks of what is really used: its labels.
-func (c *Container) ImageLabels(t testing.TB) map[string]string {
-	t.Helper()
-	var labels map[string]string
-	c.control(t, "inspect image", func(ctx context.Context, engine *testcontainers.DockerClient) error {
-		inspected, err := engine.ImageInspect(ctx, c.docker.Image)
-		if err == nil && inspected.Config != nil {
-			labels = inspected.Config.Labels
-		}
-		return err
-	})
-	return labels
-}
-
-func (c *Container) control(t testing.TB, what string, do func(ctx context.Context, engine *testcontainers.DockerClient) error) {
-	t.Helper()
-	ctx := Context(t, time.Minute)
-	engine, err := testcontainers.NewDockerClientWithOpts(ctx)
-	if err != nil {
-		t.Fatalf("testkit: reach the container engine: %v", err)
-	}
-	defer engine.Close() //nolint:errcheck // Nothing is in hand.
-	if err := do(ctx, engine); err != nil {
-		t.Fatalf("testkit: %s: %v", what, err)
-	}
-}
-
 // Logs returns what the server has written so far.
 func (c *Container) Logs() (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
@@ -255,42 +155,4 @@ func (c *Container) own(t testing.TB) {
 			t.Errorf("testkit: %v", err)
 		}
 	})
-}
-
-// group is what the whole test binary shares.
-type group struct {
-	mu      sync.Mutex
-	closers []func(failed bool)
-}
-
-var shared group
-
-// onClose has f called at the end of the test binary.
-func (g *group) onClose(f func(failed bool)) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.closers = append(g.closers, f)
-}
-
-// keep removes a container at the end of the test binary.
-func (g *group) keep(c *Container) {
-	g.onClose(func(failed bool) {
-		if failed {
-			fmt.Fprintf(os.Stderr, "%s%s\n", c.docker.Image, c.logsOrNothing())
-		}
-		if err := c.remove(); err != nil {
-			fmt.Fprintf(os.Stderr, "testkit: %v\n", err)
-		}
-	})
-}
-
-// close calls what onClose was given, last first.
-func (g *group) close(failed bool) {
-	g.mu.Lock()
-	closers := g.closers
-	g.closers = nil
-	g.mu.Unlock()
-	for i := len(closers) - 1; i >= 0; i-- {
-		closers[i](failed)
-	}
 }
