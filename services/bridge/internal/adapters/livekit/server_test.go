@@ -1,0 +1,200 @@
+//go:build integration
+
+package livekit_test
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	lkproto "github.com/livekit/protocol/livekit"
+	"github.com/livekit/protocol/logger"
+	lksdk "github.com/livekit/server-sdk-go/v2"
+	"github.com/pion/webrtc/v4"
+	"github.com/stretchr/testify/require"
+
+	"github.com/callplane/callplane/contracts/events"
+	"github.com/callplane/callplane/libs/config"
+	"github.com/callplane/callplane/libs/testkit"
+	"github.com/callplane/callplane/services/bridge/internal/adapters/livekit"
+	"github.com/callplane/callplane/services/bridge/internal/domain"
+	"github.com/callplane/callplane/services/bridge/internal/ports"
+)
+
+func TestMain(m *testing.M) {
+	lksdk.SetLogger(logger.GetDiscardLogger())
+	testkit.Main(m)
+}
+
+// server is a LiveKit server and what the bridge has of it.
+type server struct {
+	*testkit.LiveKitServer
+	tokens *livekit.Tokens
+	rooms  *livekit.Rooms
+	admin  *lksdk.RoomServiceClient
+}
+
+func newServer(t *testing.T) server {
+	s := testkit.LiveKit(t, "")
+	rooms := livekit.NewRooms(s.URL, s.APIKey, config.Secret(s.APISecret))
+	t.Cleanup(rooms.Close)
+	return server{
+		LiveKitServer: s, rooms: rooms, admin: lksdk.NewRoomServiceClient(s.URL, s.APIKey, s.APISecret),
+		tokens: livekit.NewTokens(livekit.TokenConfig{
+			APIKey: s.APIKey, APISecret: config.Secret(s.APISecret), PublicURL: s.WSURL, Now: time.Now,
+			EmptyTimeout: 90 * time.Second, DepartureTimeout: 7 * time.Second,
+		}),
+	}
+}
+
+func (s server) issue(t *testing.T, room, user string, role events.Role) string {
+	t.Helper()
+	token, _, _, err := s.tokens.Issue(ports.TokenGrant{
+		RoomName: room, Seat: domain.Seat{Identity: user + "#default", UserID: user, Role: role}, DisplayName: user + " " + user, TTL: time.Minute,
+	})
+	require.NoError(t, err)
+	return token.Reveal()
+}
+
+func (s server) join(t *testing.T, token string, callback *lksdk.RoomCallback) *lksdk.Room {
+	t.Helper()
+	room := lksdk.NewRoom(callback)
+	require.NoError(t, room.JoinWithContextAndToken(t.Context(), s.WSURL, token, lksdk.WithConnectTimeout(20*time.Second)))
+	t.Cleanup(room.Disconnect)
+	return room
+}
+
+// publish publishes an audio track and returns when the server has it; the SDK gives up after 10 s.
+func publish(t *testing.T, room *lksdk.Room) error {
+	t.Helper()
+	track, err := lksdk.NewLocalTrack(webrtc.RTPCodecCapability{MimeType: webrtc.MimeTypeOpus, ClockRate: 48000, Channels: 2})
+	require.NoError(t, err)
+	_, err = room.LocalParticipant.PublishTrack(track, &lksdk.TrackPublicationOptions{Name: "mic", Source: lkproto.TrackSource_MICROPHONE})
+	return err
+}
+
+func say(room *lksdk.Room, text string) error {
+	return room.LocalParticipant.PublishDataPacket(lksdk.UserData([]byte(text)), lksdk.WithDataPublishReliable(true))
+}
+
+func TestRolesCanDoWhatTheyMayAndNoMore(t *testing.T) {
+	s := newServer(t)
+	const room = "call-roles"
+	var heard atomic.Int64
+	s.join(t, s.issue(t, room, "alice", events.RoleHost), &lksdk.RoomCallback{ParticipantCallback: lksdk.ParticipantCallback{
+		OnDataPacket: func(data lksdk.DataPacket, _ lksdk.DataReceiveParams) {
+			if packet, ok := data.(*lksdk.UserDataPacket); ok {
+				heard.Add(int64(len(packet.Payload)))
+			}
+		},
+	}})
+	var speaker *lksdk.Room
+	var want int64
+	for _, tc := range []struct {
+		user   string
+		role   events.Role
+		speaks bool
+	}{{"bob", events.RoleParticipant, true}, {"carol", events.RoleViewer, false}} {
+		token := s.issue(t, room, tc.user, tc.role)
+		member := s.join(t, token, nil)
+		info, err := s.admin.GetParticipant(t.Context(), &lkproto.RoomParticipantIdentity{Room: room, Identity: tc.user + "#default"})
+		require.NoError(t, err)
+		require.Equal(t, tc.speaks, info.GetPermission().GetCanPublish(), tc.user)
+		require.Equal(t, tc.speaks, info.GetPermission().GetCanPublishData(), tc.user)
+		require.True(t, info.GetPermission().GetCanSubscribe(), tc.user)
+		require.False(t, info.GetPermission().GetCanUpdateMetadata(), tc.user)
+		require.Equal(t, tc.user+" "+tc.user, info.GetName())
+		if tc.speaks {
+			speaker = member
+			require.NoError(t, publish(t, member))
+		} else {
+			require.Error(t, publish(t, member), "a viewer publishes nothing")
+			_ = say(member, "psst") // Refused here or by the server; nobody hears it.
+		}
+		require.NoError(t, say(speaker, "hello"))
+		want += int64(len("hello"))
+		require.Eventually(t, func() bool { return heard.Load() >= want }, 20*time.Second, 20*time.Millisecond)
+		require.Equal(t, want, heard.Load())
+		for _, call := range []string{"DeleteRoom", "ListRooms", "ListParticipants", "CreateRoom"} {
+			require.Contains(t, []int{http.StatusUnauthorized, http.StatusForbidden}, s.callAs(t, token, call, room), call)
+		}
+	}
+	listed, err := s.admin.ListRooms(t.Context(), &lkproto.ListRoomsRequest{Names: []string{room}})
+	require.NoError(t, err)
+	require.Len(t, listed.GetRooms(), 1)
+	require.EqualValues(t, 7, listed.GetRooms()[0].GetDepartureTimeout(), "the room's settings came with the token")
+	require.EqualValues(t, 90, listed.GetRooms()[0].GetEmptyTimeout())
+}
+
+// callAs calls LiveKit's server API with a participant's token and returns the status.
+func (s server) callAs(t *testing.T, token, call, room string) int {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.URL+"/twirp/livekit.RoomService/"+call,
+		strings.NewReader(`{"room":"`+room+`","name":"`+room+`"}`))
+	require.NoError(t, err)
+	request.Header.Set("Content-Type", "application/json")
+	request.Header.Set("Authorization", "Bearer "+token)
+	response, err := http.DefaultClient.Do(request)
+	require.NoError(t, err)
+	require.NoError(t, response.Body.Close())
+	return response.StatusCode
+}
+
+func TestATokenIsForOneRoomOnly(t *testing.T) {
+	s := newServer(t)
+	token := s.issue(t, "call-mine", "alice", events.RoleHost)
+	room := s.join(t, token, nil)
+	require.Equal(t, "call-mine", room.Name())
+	require.Equal(t, "alice#default", room.LocalParticipant.Identity())
+}
+
+func TestRoomsAreDeletedAndMissingOnesAreNoError(t *testing.T) {
+	s := newServer(t)
+	require.NoError(t, s.rooms.Ping(t.Context()))
+	gone := make(chan struct{})
+	s.join(t, s.issue(t, "call-over", "alice", events.RoleHost), &lksdk.RoomCallback{OnDisconnected: func() { close(gone) }})
+	for range 2 {
+		require.NoError(t, s.rooms.Delete(t.Context(), "call-over"))
+	}
+	select {
+	case <-gone:
+	case <-time.After(20 * time.Second):
+		t.Fatal("nobody was put out of the room")
+	}
+	listed, err := s.admin.ListRooms(t.Context(), &lkproto.ListRoomsRequest{Names: []string{"call-over"}})
+	require.NoError(t, err)
+	require.Empty(t, listed.GetRooms())
+
+	stranger := livekit.NewRooms(s.URL, s.APIKey, "another-secret-of-at-least-32-bytes")
+	require.ErrorIs(t, stranger.Ping(t.Context()), ports.ErrUnavailable)
+	require.ErrorIs(t, stranger.Delete(t.Context(), "call-over"), ports.ErrUnavailable)
+}
+
+func TestTheProbeSeesLiveKitGoAndComeBack(t *testing.T) {
+	s := newServer(t)
+	if s.Container == nil {
+		t.Skip("the LiveKit server is not ours to stop (TEST_LIVEKIT_URL)")
+	}
+	probe := livekit.NewProbe(s.rooms.Ping, func(bool) {}, slog.New(slog.DiscardHandler), 200*time.Millisecond)
+	require.ErrorIs(t, probe.Check(t.Context()), livekit.ErrNotReached)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		probe.Run(ctx)
+	}()
+	defer func() {
+		cancel()
+		<-done
+	}()
+	up := func() bool { return probe.Check(ctx) == nil }
+	require.Eventually(t, up, 10*time.Second, 20*time.Millisecond)
+	s.Stop(t)
+	require.Eventually(t, func() bool { return !up() }, 20*time.Second, 20*time.Millisecond)
+	s.Start(t)
+	require.Eventually(t, up, 20*time.Second, 20*time.Millisecond)
+}

@@ -1,0 +1,165 @@
+//go:build integration
+
+package wiring
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	lksdk "github.com/livekit/server-sdk-go/v2"
+	"github.com/stretchr/testify/require"
+
+	"github.com/callplane/callplane/contracts/commands"
+	"github.com/callplane/callplane/contracts/events"
+	"github.com/callplane/callplane/libs/testkit"
+	"github.com/callplane/callplane/services/bridge/internal/captures"
+	"github.com/callplane/callplane/services/bridge/internal/domain"
+)
+
+func (s *service) join(token commands.TokenIssued) *lksdk.Room {
+	s.t.Helper()
+	room := lksdk.NewRoom(nil)
+	require.NoError(s.t, room.JoinWithContextAndToken(s.t.Context(), token.URL, token.Token.Reveal(), lksdk.WithConnectTimeout(20*time.Second)))
+	s.t.Cleanup(room.Disconnect)
+	return room
+}
+
+func TestARealCallOnTheWholeService(t *testing.T) {
+	s := start(t)
+	s.waitReady(`"ok"`)
+	session := newSession(t)
+	s.sessions.tell(session, events.CallCreatedPayload{
+		OwnerID: "alice", Kind: events.KindVideo, Provider: events.ProviderLiveKit, Metadata: []byte(`{}`), SessionVersion: 1,
+		Members: []events.Member{{UserID: "alice", Role: events.RoleHost}, {UserID: "bob", Role: events.RoleViewer}},
+	})
+	var rooms []*lksdk.Room
+	for _, user := range []string{"alice", "bob"} {
+		token, err := s.sessions.token(session, user, events.RoleHost)
+		require.NoError(t, err)
+		require.Equal(t, domain.RoomName(session), token.RoomName)
+		require.Equal(t, user+"#default", token.Identity)
+		require.EqualValues(t, 1, s.count(`SELECT count(*) FROM participants WHERE session_id = ? AND identity = ?`, session, token.Identity))
+		require.NotContains(t, s.log.String(), token.Token.Reveal())
+		rooms = append(rooms, s.join(token))
+	}
+	s.sessions.waitFor(session, events.CallConnecting, events.CallConnected, events.CallParticipantJoined, events.CallParticipantJoined)
+	rooms[1].Disconnect()
+	// The session is ended: the room goes, whoever is still in it leaves, and that is the end of the call.
+	s.sessions.waitFor(session, events.CallConnecting, events.CallConnected, events.CallParticipantJoined, events.CallParticipantJoined,
+		events.CallParticipantLeft)
+	s.sessions.tell(session, events.CallEndedPayload{Reason: "completed", SessionVersion: 3, EndedAt: events.At(time.Now())})
+	s.sessions.waitFor(session, events.CallConnecting, events.CallConnected, events.CallParticipantJoined, events.CallParticipantJoined,
+		events.CallParticipantLeft, events.CallParticipantLeft, events.CallDisconnected)
+	testkit.Eventually(t, time.Minute, func(context.Context) error {
+		if left := s.count(`SELECT count(*) FROM room_deletions`); left != 0 {
+			return fmt.Errorf("%d rooms are still to be deleted", left)
+		}
+		return nil
+	})
+	_, err := s.sessions.token(session, "alice", events.RoleHost)
+	var failure *commands.Failure
+	require.ErrorAs(t, err, &failure)
+	require.Equal(t, commands.SessionFinal, failure.Code)
+	for _, version := range []string{`"rabbitmq_version":"4.`, `"postgres_version":"17`, `"go_version":"go1`} {
+		require.Contains(t, s.log.String(), version)
+	}
+}
+
+func TestALeftoverTokenNeverBringsACallBack(t *testing.T) {
+	s := start(t)
+	s.waitReady(`"ok"`)
+	session := newSession(t)
+	token, err := s.sessions.token(session, "alice", events.RoleHost)
+	require.NoError(t, err)
+	s.sessions.tell(session, events.CallEndedPayload{Reason: "cancelled", SessionVersion: 2, EndedAt: events.At(time.Now())})
+	testkit.Eventually(t, time.Minute, func(context.Context) error {
+		if s.count(`SELECT count(*) FROM mappings WHERE session_id = ? AND final`, session) == 0 || s.count(`SELECT count(*) FROM room_deletions`) > 0 {
+			return errors.New("the end is not followed yet")
+		}
+		return nil
+	})
+	room := s.join(token)
+	require.Eventually(t, func() bool { return room.ConnectionState() == lksdk.ConnectionStateDisconnected }, time.Minute, 50*time.Millisecond,
+		"the room that came back is deleted")
+	require.Empty(t, s.sessions.types(session))
+}
+
+func TestCapturesOverHTTP(t *testing.T) {
+	s := start(t)
+	s.waitReady(`"ok"`)
+	session := newSession(t)
+	for _, user := range []string{"alice", "bob"} {
+		_, err := s.sessions.token(session, user, events.RoleParticipant)
+		require.NoError(t, err)
+	}
+	want := []events.Type{
+		events.CallConnecting, events.CallConnected, events.CallParticipantJoined, events.CallTrackPublished, events.CallParticipantJoined,
+		events.CallTrackUnpublished, events.CallParticipantLeft, events.CallParticipantLeft, events.CallDisconnected,
+	}
+	for range 2 {
+		for _, body := range captures.Bodies(t, "remove", domain.RoomName(session), "#default") {
+			status, answer := s.post(body, s.livekit.APISecret)
+			require.Equal(t, http.StatusOK, status, answer)
+		}
+		s.sessions.waitFor(session, want...)
+		require.EqualValues(t, len(want), s.count(`SELECT count(*) FROM outbox`))
+	}
+	require.EqualValues(t, 8, s.count(`SELECT count(*) FROM webhook_receipts`))
+	for _, body := range captures.Bodies(t, "clean", "somebody-elses", "#default") {
+		status, _ := s.post(body, s.livekit.APISecret)
+		require.Equal(t, http.StatusOK, status)
+	}
+	require.EqualValues(t, 1, s.count(`SELECT count(*) FROM mappings`))
+
+	require.NotContains(t, s.log.String(), captures.FakeTurnPassword)
+	require.NotContains(t, s.dump(), captures.FakeTurnPassword)
+}
+
+// dump is everything that the database holds, as text.
+func (s *service) dump() string {
+	s.t.Helper()
+	var tables []string
+	require.NoError(s.t, s.db.Raw(`SELECT tablename FROM pg_tables WHERE schemaname = 'public'`).Scan(&tables).Error)
+	require.NotEmpty(s.t, tables)
+	var all strings.Builder
+	for _, table := range tables {
+		var rows []string
+		require.NoError(s.t, s.db.Raw(`SELECT x::text FROM `+table+` x`).Scan(&rows).Error)
+		all.WriteString(strings.Join(rows, "\n"))
+	}
+	var bodies []string
+	require.NoError(s.t, s.db.Raw(`SELECT convert_from(body, 'UTF8') FROM outbox`).Scan(&bodies).Error)
+	all.WriteString(strings.Join(bodies, "\n"))
+	return all.String()
+}
+
+func TestWhatIsNotGenuineIsRefusedAndChangesNothing(t *testing.T) {
+	s := start(t)
+	s.waitReady(`"ok"`)
+	session := newSession(t)
+	_, err := s.sessions.token(session, "alice", events.RoleParticipant)
+	require.NoError(t, err)
+	body := captures.Bodies(t, "clean", domain.RoomName(session), "#default")[0]
+	before := s.dump()
+	for want, send := range map[int]func() (int, string){
+		http.StatusUnauthorized:          func() (int, string) { return s.post(body, s.livekit.APISecret+"!") },
+		http.StatusRequestEntityTooLarge: func() (int, string) { return s.post(make([]byte, 10<<20), s.livekit.APISecret) },
+		http.StatusBadRequest:            func() (int, string) { return s.post([]byte(`{"event":`), s.livekit.APISecret) },
+		http.StatusNotFound:              func() (int, string) { return s.get("/livekit") },
+		http.StatusMethodNotAllowed:      func() (int, string) { return s.get("/livekit/webhook") },
+	} {
+		status, answer := send()
+		require.Equal(t, want, status, answer)
+		require.Contains(t, answer, `"type":"https://callplane.dev/problems/`)
+	}
+	withoutLeases := func(dump string) bool { return strings.Contains(dump, "EV_") }
+	require.False(t, withoutLeases(before))
+	require.False(t, withoutLeases(s.dump()))
+	require.Zero(t, s.count(`SELECT count(*) FROM outbox`))
+	require.Zero(t, s.count(`SELECT count(*) FROM webhook_receipts`))
+}

@@ -1,0 +1,272 @@
+//go:build integration
+
+package wiring
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/livekit/protocol/auth"
+	"github.com/livekit/protocol/logger"
+	lksdk "github.com/livekit/server-sdk-go/v2"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/fx"
+	"gorm.io/gorm"
+
+	"github.com/callplane/callplane/contracts/commands"
+	"github.com/callplane/callplane/contracts/events"
+	"github.com/callplane/callplane/contracts/topology"
+	"github.com/callplane/callplane/libs/config"
+	"github.com/callplane/callplane/libs/postgres"
+	"github.com/callplane/callplane/libs/rabbitmq"
+	"github.com/callplane/callplane/libs/testkit"
+	"github.com/callplane/callplane/services/bridge/internal/adapters/postgres/migrations"
+)
+
+func TestMain(m *testing.M) {
+	lksdk.SetLogger(logger.GetDiscardLogger())
+	testkit.Main(m)
+}
+
+const partitions = 4
+
+// service is a running bridge and what surrounds it.
+type service struct {
+	t        *testing.T
+	port     int
+	app      *fx.App
+	log      *buffer
+	db       *gorm.DB
+	vhost    *testkit.Vhost
+	livekit  *testkit.LiveKitServer
+	sessions *sessions
+}
+
+// buffer is a log that may be read while it is written.
+type buffer struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (b *buffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
+}
+
+func (b *buffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
+}
+
+// start starts the whole graph on a database, a virtual host and a LiveKit server of this test's own, and
+// beside it what stands for the sessions service.
+func start(t *testing.T, changes ...string) *service {
+	t.Helper()
+	s := &service{t: t, port: testkit.FreePort(t), log: &buffer{}, vhost: testkit.Rabbit(t).Vhost(t)}
+	s.livekit = testkit.LiveKit(t, fmt.Sprintf("http://127.0.0.1:%d/livekit/webhook", s.port))
+	url, ownerURL := testkit.Postgres(t).Database(t, Service, nil)
+	var err error
+	s.db, err = postgres.Open(t.Context(), ownerURL, postgres.Options{})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, postgres.Close(s.db)) })
+	s.sessions = newSessions(t, s.vhost)
+	settings, err := config.Load[Settings](append([]string{
+		"HTTP_ADDR=:" + strconv.Itoa(s.port), "ADMIN_ADDR=127.0.0.1:0",
+		"DATABASE_URL=" + url, "MIGRATE_DATABASE_URL=" + ownerURL,
+		"AMQP_URL=" + s.vhost.URL(topology.UserBridge), "EVENT_PARTITIONS=" + strconv.Itoa(partitions),
+		"LIVEKIT_API_URL=" + s.livekit.URL, "LIVEKIT_PUBLIC_URL=" + s.livekit.WSURL,
+		"LIVEKIT_API_KEY=" + s.livekit.APIKey, "LIVEKIT_API_SECRET=" + s.livekit.APISecret,
+		"ROOM_DEPARTURE_TIMEOUT=2s", "LOG_LEVEL=debug",
+	}, changes...))
+	require.NoError(t, err)
+	s.app = fx.New(Options(settings, Build{Version: "test", Output: s.log}))
+	require.NoError(t, s.app.Start(t.Context()))
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), s.app.StopTimeout())
+		defer cancel()
+		require.NoError(t, s.app.Stop(ctx))
+		http.DefaultClient.CloseIdleConnections()
+		if t.Failed() {
+			t.Log(s.log.String())
+		}
+	})
+	return s
+}
+
+func (s *service) waitReady(want string) {
+	s.t.Helper()
+	testkit.Eventually(s.t, time.Minute, func(context.Context) error {
+		status, body := s.get("/readyz")
+		if status != http.StatusOK || !strings.Contains(body, want) {
+			return fmt.Errorf("%d %s", status, body)
+		}
+		return nil
+	})
+}
+
+func (s *service) get(path string) (int, string) {
+	s.t.Helper()
+	request, err := http.NewRequestWithContext(s.t.Context(), http.MethodGet, s.url(path), nil)
+	require.NoError(s.t, err)
+	return do(s.t, request)
+}
+
+// post sends a webhook as LiveKit does, signed with the given secret.
+func (s *service) post(body []byte, secret string) (int, string) {
+	s.t.Helper()
+	sum := sha256.Sum256(body)
+	signature, err := auth.NewAccessToken(s.livekit.APIKey, secret).SetValidFor(5 * time.Minute).
+		SetSha256(base64.StdEncoding.EncodeToString(sum[:])).ToJWT()
+	require.NoError(s.t, err)
+	request, err := http.NewRequestWithContext(s.t.Context(), http.MethodPost, s.url("/livekit/webhook"), bytes.NewReader(body))
+	require.NoError(s.t, err)
+	request.Header.Set("Authorization", signature)
+	request.Header.Set("Content-Type", "application/webhook+json")
+	return do(s.t, request)
+}
+
+func (s *service) url(path string) string { return "http://127.0.0.1:" + strconv.Itoa(s.port) + path }
+
+func do(t *testing.T, request *http.Request) (int, string) {
+	t.Helper()
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return 0, err.Error()
+	}
+	defer response.Body.Close() //nolint:errcheck // Only read from.
+	body, err := io.ReadAll(response.Body)
+	require.NoError(t, err)
+	return response.StatusCode, string(body)
+}
+
+// count returns a figure of the database.
+func (s *service) count(sql string, args ...any) int64 {
+	s.t.Helper()
+	var n int64
+	require.NoError(s.t, s.db.Raw(sql, args...).Scan(&n).Error)
+	return n
+}
+
+// sessions stands for the sessions service on the broker: it asks for tokens, tells of its sessions and
+// hears what the bridge says.
+type sessions struct {
+	t         *testing.T
+	publisher *rabbitmq.Publisher
+	commands  *rabbitmq.RPCClient
+
+	mu    sync.Mutex
+	heard []events.Envelope
+}
+
+func newSessions(t *testing.T, vhost *testkit.Vhost) *sessions {
+	t.Helper()
+	connector, err := rabbitmq.NewConnector(rabbitmq.Config{
+		URL: config.Secret(vhost.URL(topology.UserSessions)), Name: "test-sessions", Logger: slog.New(slog.DiscardHandler),
+	})
+	require.NoError(t, err)
+	rabbitmq.DeclareOn(connector, topology.Shared(partitions))
+	s := &sessions{t: t, publisher: rabbitmq.NewPublisher(connector, "sessions"), commands: rabbitmq.NewRPCClient(connector, "sessions", 5*time.Second)}
+	rabbitmq.NewConsumer(connector, rabbitmq.ConsumerConfig{
+		Exchange: topology.SessionsEvents, Partitions: partitions, Replica: "test", Dead: s.publisher,
+	}, s.hear)
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- connector.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		require.NoError(t, <-done)
+	})
+	require.Eventually(t, connector.Connected, time.Minute, 20*time.Millisecond)
+	return s
+}
+
+func (s *sessions) hear(_ context.Context, d rabbitmq.Delivery) error {
+	accepted, err := events.Accept(events.Delivery{
+		Body: d.Body, RoutingKey: d.RoutingKey, MessageID: d.MessageID, UserID: d.UserID, SessionHeader: d.Headers[topology.HeaderSessionID],
+	})
+	if err != nil {
+		s.t.Errorf("the bridge sent what can't be accepted: %v", err)
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if accepted.Type != events.CallCreated && accepted.Type != events.CallEnded {
+		s.heard = append(s.heard, accepted.Envelope)
+	}
+	return nil
+}
+
+// types returns what the bridge has said of a session so far.
+func (s *sessions) types(session string) []events.Type {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var types []events.Type
+	for _, e := range s.heard {
+		if e.SessionID == session {
+			types = append(types, e.Type)
+		}
+	}
+	return types
+}
+
+func (s *sessions) waitFor(session string, want ...events.Type) {
+	s.t.Helper()
+	testkit.Eventually(s.t, time.Minute, func(context.Context) error {
+		if got := s.types(session); fmt.Sprint(got) != fmt.Sprint(want) {
+			return fmt.Errorf("the bridge said %v, not %v", got, want)
+		}
+		return nil
+	})
+}
+
+func (s *sessions) tell(session string, p events.Payload) {
+	s.t.Helper()
+	id, err := events.NewID()
+	require.NoError(s.t, err)
+	sealed, err := events.Seal(id, session, events.Draft{Timestamp: time.Now(), Actor: events.Actor{Type: events.ActorUser, ID: "alice"}, Payload: p})
+	require.NoError(s.t, err)
+	require.NoError(s.t, s.publisher.Publish(s.t.Context(), rabbitmq.Message{
+		Exchange: topology.EventsExchange, Key: string(p.EventType()), ID: id, Body: sealed.JSON(),
+		Headers: map[string]string{topology.HeaderSessionID: session},
+	}))
+}
+
+// token asks for a token until a bridge answers.
+func (s *sessions) token(session, user string, role events.Role) (commands.TokenIssued, error) {
+	s.t.Helper()
+	request, err := commands.EncodeTokenIssue(commands.TokenIssue{
+		CommandID: uuid.NewString(), SessionID: session, SessionVersion: 1, UserID: user, Role: role,
+		TTLSeconds: 60, Kind: events.KindVideo, IssuedAt: events.At(time.Now()),
+	})
+	require.NoError(s.t, err)
+	body, err := s.commands.Call(s.t.Context(), topology.CommandsExchange, commands.TokenIssueName, request, nil)
+	require.NoError(s.t, err)
+	reply, err := commands.DecodeTokenReply(body)
+	require.NoError(s.t, err)
+	return reply.Value()
+}
+
+func newSession(t *testing.T) string {
+	t.Helper()
+	id, err := events.NewID()
+	require.NoError(t, err)
+	return id
+}
+
+func migrate(ctx context.Context, url string) error {
+	return postgres.Migrate(ctx, url, migrations.Files, migrations.Dir)
+}
