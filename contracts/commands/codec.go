@@ -51,7 +51,7 @@ func load(name string) message {
 	schema.AllowUnknown(tolerant)
 	shared := schema.Parse(events.EnvelopeSchema())
 	return message{
-		title:    strict["title"].(string),
+		title:    schema.Part[string](strict, "title"),
 		strict:   schema.Compile([]map[string]any{strict}, shared)[0],
 		tolerant: schema.Compile([]map[string]any{tolerant}, shared)[0],
 	}

@@ -25,11 +25,14 @@ type tokenWire struct {
 }
 
 type tokenReplyWire struct {
-	CommandID string     `json:"commandId"`
-	OK        bool       `json:"ok"`
-	Result    *tokenWire `json:"result,omitempty"`
-	Error     *Failure   `json:"error,omitempty"`
+	CommandID string       `json:"commandId"`
+	OK        bool         `json:"ok"`
+	Result    *tokenWire   `json:"result,omitempty"`
+	Refusal   *failureWire `json:"error,omitempty"`
 }
+
+// failureWire is a Failure that is data and no error.
+type failureWire Failure
 
 // EncodeTokenReply writes a reply, the token included. A failure's message is bounded to MaxMessage.
 // The error is an *InvalidError where r breaks the schema.
@@ -46,9 +49,9 @@ func EncodeTokenReply(r Reply[TokenIssued]) ([]byte, error) {
 		}
 	}
 	if r.Failure != nil {
-		failure := *r.Failure
-		failure.Message = events.Bounded(failure.Message, MaxMessage)
-		wire.Error = &failure
+		refusal := failureWire(*r.Failure)
+		refusal.Message = events.Bounded(refusal.Message, MaxMessage)
+		wire.Refusal = &refusal
 	}
 	return tokenReply().encode(wire)
 }
@@ -60,8 +63,8 @@ func DecodeTokenReply(encoded []byte) (Reply[TokenIssued], error) {
 	if err := tokenReply().decode(encoded, &wire); err != nil {
 		return Reply[TokenIssued]{}, err
 	}
-	if wire.Error != nil {
-		return Refuse[TokenIssued](wire.CommandID, *wire.Error), nil
+	if wire.Refusal != nil {
+		return Refuse[TokenIssued](wire.CommandID, Failure(*wire.Refusal)), nil
 	}
 	return Succeed(wire.CommandID, TokenIssued{
 		Provider:  wire.Result.Provider,

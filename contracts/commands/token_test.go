@@ -128,6 +128,9 @@ func TestReadersLetNewFieldsPassAndWritersHaveNone(t *testing.T) {
 	_, err = commands.DecodeTokenReply(with(t, example(t, "token.issue.reply-refused"), "error.hint", "x"))
 	require.NoError(t, err)
 
+	_, err = commands.DecodeTokenIssue(with(t, example(t, "token.issue.request"), "Role", "host"))
+	assert.Error(t, err, "a field that Go would take for a known one")
+
 	request, err := commands.DecodeTokenIssue(example(t, "token.issue.request"))
 	require.NoError(t, err)
 	request.TTLSeconds = 5

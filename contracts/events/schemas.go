@@ -57,7 +57,7 @@ func compileSchemas(tolerant bool) map[Type]schema.Schema {
 	documents := make([]map[string]any, 0, len(types))
 	for _, t := range types {
 		document := schema.Parse(Schema(t))
-		properties := document["properties"].(map[string]any)
+		properties := schema.Part[map[string]any](document, "properties")
 		delete(properties, "version")
 		if tolerant {
 			schema.AllowUnknown(properties["payload"])

@@ -108,13 +108,13 @@ const (
 	MaxMimeType  = 128
 )
 
-// Bounded returns s fit for a payload: valid UTF-8, without NUL, cut to max code points. It is for
+// Bounded returns s fit for a payload: valid UTF-8, without NUL, cut to limit code points. It is for
 // text that somebody outside chose (a track's name, an error's message) and whose length must not
 // stop the event that carries it.
-func Bounded(s string, max int) string {
+func Bounded(s string, limit int) string {
 	s = strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "")
-	if utf8.RuneCountInString(s) <= max {
+	if utf8.RuneCountInString(s) <= limit {
 		return s
 	}
-	return string([]rune(s)[:max])
+	return string([]rune(s)[:limit])
 }

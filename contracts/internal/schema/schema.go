@@ -5,6 +5,8 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"maps"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -23,14 +25,14 @@ func Compile(schemas []map[string]any, references ...map[string]any) []Schema {
 	compiler.DefaultDraft(jsonschema.Draft2020)
 	compiler.AssertFormat()
 	for _, document := range slices.Concat(schemas, references) {
-		location := document["$id"].(string)
+		location := Part[string](document, "$id")
 		if err := compiler.AddResource(location, document); err != nil {
 			panic(fmt.Sprintf("contracts: adding schema %s: %v", location, err))
 		}
 	}
 	compiled := make([]Schema, 0, len(schemas))
 	for _, document := range schemas {
-		compiled = append(compiled, Schema{compiled: compiler.MustCompile(document["$id"].(string))})
+		compiled = append(compiled, Schema{compiled: compiler.MustCompile(Part[string](document, "$id"))})
 	}
 	return compiled
 }
@@ -41,7 +43,20 @@ func Parse(text []byte) map[string]any {
 	if err != nil {
 		panic(fmt.Sprintf("contracts: embedded schema is not JSON: %v", err))
 	}
-	return document.(map[string]any)
+	object, ok := document.(map[string]any)
+	if !ok {
+		panic("contracts: embedded schema is not an object")
+	}
+	return object
+}
+
+// Part returns what an embedded schema has under name. It panics where that isn't a T.
+func Part[T any](document map[string]any, name string) T {
+	part, ok := document[name].(T)
+	if !ok {
+		panic(fmt.Sprintf("contracts: embedded schema has no %T as its %s", part, name))
+	}
+	return part
 }
 
 // Validate returns the rules that document breaks, none where it is valid. Numbers in the document
@@ -73,12 +88,15 @@ func Describe(found []Violation) string {
 	return strings.Join(lines, "; ")
 }
 
-// AllowUnknown takes "no other properties" out of a schema and all within it.
+// AllowUnknown lets a schema, and all within it, take properties that it does not name. One that
+// differs from a named property by case alone is still refused: encoding/json would read it into the
+// named one's field, past that one's rules.
 func AllowUnknown(node any) {
 	switch node := node.(type) {
 	case map[string]any:
-		if node["additionalProperties"] == false {
+		if properties, ok := node["properties"].(map[string]any); ok && node["additionalProperties"] == false {
 			delete(node, "additionalProperties")
+			node["propertyNames"] = unlike(properties)
 		}
 		for _, child := range node {
 			AllowUnknown(child)
@@ -88,6 +106,20 @@ func AllowUnknown(node any) {
 			AllowUnknown(child)
 		}
 	}
+}
+
+// unlike returns a schema of the names in properties and of those that aren't like one of them.
+func unlike(properties map[string]any) map[string]any {
+	names := make([]any, 0, len(properties))
+	quoted := make([]string, 0, len(properties))
+	for _, name := range slices.Sorted(maps.Keys(properties)) {
+		names = append(names, name)
+		quoted = append(quoted, regexp.QuoteMeta(name))
+	}
+	return map[string]any{"anyOf": []any{
+		map[string]any{"enum": names},
+		map[string]any{"not": map[string]any{"pattern": "(?i)^(" + strings.Join(quoted, "|") + ")$"}},
+	}}
 }
 
 // Violation is one broken rule: where, and which. It never holds a value of the document.
