@@ -63,6 +63,7 @@ func decodeObject(text []byte, form form) error {
 	if at, has := nulIn(value); has {
 		return problem.InvalidJSON.WithErrors(problem.FieldError{Pointer: at, Code: "nul", Message: "must not contain the character NUL"})
 	}
+	value = bytes.Clone(value) // the decoder's own goes with its next step
 	if _, err := decoder.ReadToken(); !errors.Is(err, io.EOF) {
 		return problem.InvalidJSON.WithErrors(problem.FieldError{Code: "trailing_data", Message: "nothing may follow the JSON value"})
 	}
