@@ -85,7 +85,7 @@ func start(t *testing.T, changes ...string) *service {
 	t.Cleanup(func() { require.NoError(t, postgres.Close(s.db)) })
 	s.sessions = newSessions(t, s.vhost)
 	settings, err := config.Load[Settings](append([]string{
-		"HTTP_ADDR=:" + strconv.Itoa(s.port), "ADMIN_ADDR=127.0.0.1:0",
+		"HTTP_ADDR=:" + strconv.Itoa(s.port), "ADMIN_ADDR=127.0.0.1:" + strconv.Itoa(testkit.FreePort(t)),
 		"DATABASE_URL=" + url, "MIGRATE_DATABASE_URL=" + ownerURL,
 		"AMQP_URL=" + s.vhost.URL(topology.UserBridge), "EVENT_PARTITIONS=" + strconv.Itoa(partitions),
 		"LIVEKIT_API_URL=" + s.livekit.URL, "LIVEKIT_PUBLIC_URL=" + s.livekit.WSURL,
