@@ -52,7 +52,7 @@ func TestOverTheBrokerNothingIsLostAndOrderIsKept(t *testing.T) {
 	connect(t, vhost.URL("sessions"), "consumer", func(c *rabbitmq.Connector) {
 		rabbitmq.NewConsumer(c, rabbitmq.ConsumerConfig{
 			Exchange: topology.SessionsEvents, Partitions: partitions, Replica: "a", Dead: publisher,
-		}, func(ctx context.Context, d rabbitmq.Delivery) error {
+		}, func(_ context.Context, d rabbitmq.Delivery) error {
 			in.mu.Lock()
 			defer in.mu.Unlock()
 			in.messages = append(in.messages, rabbitmq.Message{Headers: d.Headers, Body: d.Body})

@@ -37,7 +37,7 @@ type Row struct {
 
 // Lane returns the lane of a partition key, from 0 to Lanes-1.
 func Lane(partitionKey string) int16 {
-	return int16(xxhash.Sum64String(partitionKey) % Lanes) //nolint:gosec // less than Lanes
+	return int16(xxhash.Sum64String(partitionKey) % Lanes)
 }
 
 // Insert adds rows in the order given, in the transaction tx. The W3C trace context of tx's context goes with them, unless their headers

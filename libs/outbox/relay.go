@@ -175,7 +175,7 @@ func (r *Relay) balance(ctx context.Context) (hungry bool, err error) {
 		}
 	}
 	for lane, fence := range held {
-		r.startWorker(lane, fence)
+		r.startWorker(lane, fence) //nolint:contextcheck // a worker outlives this look at the leases; stopWorker and stopAll end it
 	}
 	r.metrics.held.Set(float64(len(held)))
 	return len(held) < share, nil

@@ -36,7 +36,7 @@ func migrate(url string) error {
 	if err != nil {
 		return err
 	}
-	defer conn.Close(ctx)
+	defer conn.Close(ctx) //nolint:errcheck // nothing is in hand
 	_, err = conn.Exec(ctx, Schema+counters)
 	return err
 }

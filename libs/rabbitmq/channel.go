@@ -115,7 +115,7 @@ func closeReason(e *amqp.Error) error {
 // queue is gone. Dialling anew declares and consumes again. It is nil where ctx ended.
 func ended(ctx, working context.Context, ch *amqp.Channel, queue string) error {
 	if ctx.Err() != nil {
-		return nil
+		return nil //nolint:nilerr // it was told to stop, or the connector knows that the connection is gone
 	}
 	if ch.IsClosed() {
 		<-working.Done() // it ends with the channel, and knows why

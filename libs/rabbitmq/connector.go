@@ -61,7 +61,7 @@ type Connector struct {
 	serve []ConnectionFunc
 
 	connected atomic.Bool
-	version   atomic.Value // string
+	version   atomic.Pointer[string]
 }
 
 // NewConnector checks the configuration. Nothing is dialled before Run.
@@ -88,7 +88,6 @@ func NewConnector(cfg Config) (*Connector, error) {
 	}
 	where := net.JoinHostPort(uri.Host, strconv.Itoa(uri.Port)) + " (virtual host " + uri.Vhost + ")"
 	c := &Connector{cfg: cfg, user: uri.Username, password: config.Secret(uri.Password), plain: uri.AuthMechanism == nil, where: where}
-	c.version.Store("")
 	cfg.Metrics.connected.WithLabelValues(cfg.Name).Set(0)
 	return c, nil
 }
@@ -114,7 +113,12 @@ func (c *Connector) Serve(fn ConnectionFunc) {
 func (c *Connector) Connected() bool { return c.connected.Load() }
 
 // ServerVersion returns the version of the broker connected to last, empty before the first connection.
-func (c *Connector) ServerVersion() string { return c.version.Load().(string) }
+func (c *Connector) ServerVersion() string {
+	if version := c.version.Load(); version != nil {
+		return *version
+	}
+	return ""
+}
 
 // User returns the broker user of the connection.
 func (c *Connector) User() string { return c.user }

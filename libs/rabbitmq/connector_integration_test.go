@@ -120,11 +120,7 @@ func TestDeadMessagesStayHoweverOftenTheyAreLookedAt(t *testing.T) {
 	publisher := sender(t, v, 1)
 	queue := topology.DeadQueue(topology.SessionsEvents)
 	require.NoError(t, publisher.Publish(t.Context(), Message{Exchange: topology.DeadExchange, Key: queue, ID: "1", Body: []byte("{}")}))
-	conn, err := amqp.Dial(v.URL("admin"))
-	require.NoError(t, err)
-	defer conn.Close()
-	ch, err := conn.Channel()
-	require.NoError(t, err)
+	ch := adminChannel(t, v)
 	for range 150 {
 		d, ok, err := ch.Get(queue, false)
 		require.NoError(t, err)
@@ -138,12 +134,9 @@ func TestTheDeliveryLimitCatchesWhatCrashesConsumers(t *testing.T) {
 	v := testkit.Rabbit(t).Vhost(t)
 	publisher := sender(t, v, 1)
 	publishAll(t, publisher, numbered("s", 0, 1))
-	conn, err := amqp.Dial(v.URL("admin"))
-	require.NoError(t, err)
-	defer conn.Close()
+	conn := adminConnection(t, v)
 	for range 101 { // a consumer that ends with the message unacknowledged has crashed
-		ch, err := conn.Channel()
-		require.NoError(t, err)
+		ch := newChannel(t, conn)
 		got, err := ch.Consume(topology.PartitionQueue(topology.SessionsEvents, 0), "", false, false, false, false, nil)
 		require.NoError(t, err)
 		select {
@@ -156,9 +149,7 @@ func TestTheDeliveryLimitCatchesWhatCrashesConsumers(t *testing.T) {
 	require.Eventually(t, func() bool {
 		return depth(t, v, topology.DeadQueue(topology.SessionsEvents)) == 1
 	}, patience, 10*time.Millisecond)
-	ch, err := conn.Channel()
-	require.NoError(t, err)
-	d, ok, err := ch.Get(topology.DeadQueue(topology.SessionsEvents), true)
+	d, ok, err := newChannel(t, conn).Get(topology.DeadQueue(topology.SessionsEvents), true)
 	require.NoError(t, err)
 	require.True(t, ok)
 	assert.Equal(t, "0", string(d.Body))

@@ -98,7 +98,7 @@ func (c *Consumer) ConsumeAll(ctx context.Context, conn *amqp.Connection) error 
 // partition, and when one goes only its partitions move.
 func priority(replica string, partition int) int32 {
 	h := xxhash.Sum64String(replica + "\x00" + strconv.Itoa(partition))
-	return int32(h >> 33) //nolint:gosec // 31 bits
+	return int32(h >> 33) // 31 bits
 }
 
 // park gives a rejected message to the dead exchange. It returns nil when the broker has it.

@@ -123,11 +123,7 @@ func TestARejectedMessageIsParkedBeforeItIsAcknowledged(t *testing.T) {
 	assert.Equal(t, int32(-1), dead.failures.Load(), "parking was tried until it was confirmed")
 	emptied(t, v, 1)
 
-	conn, err := amqp.Dial(v.URL("admin"))
-	require.NoError(t, err)
-	defer conn.Close()
-	ch, err := conn.Channel()
-	require.NoError(t, err)
+	ch := adminChannel(t, v)
 	parked, ok, err := ch.Get(topology.DeadQueue(topology.SessionsEvents), true)
 	require.NoError(t, err)
 	require.True(t, ok)
@@ -322,32 +318,14 @@ func TestADeletedPartitionIsDeclaredAgain(t *testing.T) {
 	publisher := sender(t, v, 2)
 	committed := newSeen()
 	connected(t, start(t, consumer(t, config.Secret(v.URL("sessions")), 2, "a", publisher, committed.handle)))
-	conn, err := amqp.Dial(v.URL("admin"))
+	ch := adminChannel(t, v)
+	_, err := ch.QueueDelete(topology.PartitionQueue(topology.SessionsEvents, 1), false, false, false)
 	require.NoError(t, err)
-	defer conn.Close()
-	ch, err := conn.Channel()
-	require.NoError(t, err)
-	_, err = ch.QueueDelete(topology.PartitionQueue(topology.SessionsEvents, 1), false, false, false)
-	require.NoError(t, err)
-	require.Eventually(t, func() bool {
-		before := committed.count()
-		for s := range 8 {
-			publishAll(t, publisher, numbered(fmt.Sprint("s", s), 0, 1))
-		}
-		return committed.count()-before >= 0 && consumersOf(t, v, topology.PartitionQueue(topology.SessionsEvents, 1)) == 1
-	}, patience, 100*time.Millisecond)
-}
-
-func consumersOf(t testing.TB, v *testkit.Vhost, queue string) int {
-	t.Helper()
-	conn, err := amqp.Dial(v.URL("admin"))
-	require.NoError(t, err)
-	defer conn.Close()
-	ch, err := conn.Channel()
-	require.NoError(t, err)
-	q, err := ch.QueueDeclarePassive(queue, true, false, false, false, nil)
-	if err != nil {
-		return 0
+	queue := topology.PartitionQueue(topology.SessionsEvents, 1)
+	require.Eventually(t, func() bool { return consumersOf(t, v, queue) == 1 }, patience, 20*time.Millisecond)
+	const sessions = 40 // enough for both partitions
+	for s := range sessions {
+		publishAll(t, publisher, numbered(fmt.Sprint("s", s), 0, 1))
 	}
-	return q.Consumers
+	require.Eventually(t, func() bool { return committed.count() == sessions }, patience, 10*time.Millisecond)
 }

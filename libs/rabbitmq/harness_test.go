@@ -166,17 +166,49 @@ func consumer(t testing.TB, url config.Secret, partitions int, replica string, d
 	return c
 }
 
-// depth counts the messages in a queue that nobody has taken, as the broker knows it now.
-func depth(t testing.TB, v *testkit.Vhost, queue string) int {
+// adminChannel is a channel of the administrator on a connection of its own, which lasts as long as the test.
+func adminChannel(t testing.TB, v *testkit.Vhost) *amqp.Channel {
+	t.Helper()
+	return newChannel(t, adminConnection(t, v))
+}
+
+func adminConnection(t testing.TB, v *testkit.Vhost) *amqp.Connection {
 	t.Helper()
 	conn, err := amqp.Dial(v.URL("admin"))
 	require.NoError(t, err)
-	defer conn.Close()
+	t.Cleanup(func() { _ = conn.Close() })
+	return conn
+}
+
+func newChannel(t testing.TB, conn *amqp.Connection) *amqp.Channel {
+	t.Helper()
 	ch, err := conn.Channel()
 	require.NoError(t, err)
-	q, err := ch.QueueDeclarePassive(queue, true, false, false, false, nil)
+	return ch
+}
+
+// inspect returns what the broker says of a queue now, and whether it is there.
+func inspect(t testing.TB, v *testkit.Vhost, queue string) (amqp.Queue, bool) {
+	t.Helper()
+	conn, err := amqp.Dial(v.URL("admin"))
 	require.NoError(t, err)
+	defer func() { _ = conn.Close() }()
+	q, err := newChannel(t, conn).QueueDeclarePassive(queue, true, false, false, false, nil)
+	return q, err == nil
+}
+
+// depth counts the messages in a queue that nobody has taken, as the broker knows it now.
+func depth(t testing.TB, v *testkit.Vhost, queue string) int {
+	t.Helper()
+	q, there := inspect(t, v, queue)
+	require.True(t, there, "no queue %s", queue)
 	return q.Messages
+}
+
+func consumersOf(t testing.TB, v *testkit.Vhost, queue string) int {
+	t.Helper()
+	q, _ := inspect(t, v, queue)
+	return q.Consumers
 }
 
 // emptied waits until no partition has a message, neither waiting nor on its way to a consumer that must have stopped before.

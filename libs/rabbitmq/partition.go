@@ -64,7 +64,7 @@ func (p *partition) one(ctx, working context.Context, ch *amqp.Channel, raw amqp
 	held.Inc()
 	defer held.Dec()
 	if err := p.settle(ctx, working, d); err != nil {
-		return nil //nolint:nilerr // told to stop or the connection is gone; not acknowledged, so it comes again
+		return nil // told to stop or the connection is gone; not acknowledged, so it comes again
 	}
 	if err := ch.Ack(raw.DeliveryTag, false); err != nil {
 		return fmt.Errorf("acknowledge a message of %s: %w", p.queue, err)

@@ -74,8 +74,10 @@ func (p *proxy) accept() {
 }
 
 func (p *proxy) copy(from, to net.Conn) {
-	defer from.Close()
-	defer to.Close()
+	defer func() {
+		_ = from.Close()
+		_ = to.Close()
+	}()
 	buffer := make([]byte, 32<<10)
 	for {
 		n, err := from.Read(buffer)

@@ -60,8 +60,8 @@ func (p *Publisher) PublishBatch(ctx context.Context, messages []Message) []erro
 			errs[i] = one.wait(ctx)
 		}
 	}
-	for i, err := range errs {
-		p.connector.cfg.Metrics.published.WithLabelValues(messages[i].Exchange, publishResult(err)).Inc()
+	for i, one := range batch {
+		p.connector.cfg.Metrics.published.WithLabelValues(one.message.Exchange, publishResult(errs[i])).Inc()
 	}
 	return errs
 }

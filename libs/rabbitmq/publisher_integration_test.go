@@ -43,11 +43,7 @@ func TestAMessageCarriesWhatConsumersRelyOn(t *testing.T) {
 		Headers: map[string]string{topology.HeaderSessionID: "s", "traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"},
 	}
 	require.NoError(t, publisher.Publish(t.Context(), m))
-	conn, err := amqp.Dial(v.URL("admin"))
-	require.NoError(t, err)
-	defer conn.Close()
-	ch, err := conn.Channel()
-	require.NoError(t, err)
+	ch := adminChannel(t, v)
 	deliveries, err := ch.Consume(topology.PartitionQueue(topology.SessionsEvents, 0), "", true, false, false, false, nil)
 	require.NoError(t, err)
 	raw := <-deliveries

@@ -63,7 +63,7 @@ func (s *session) prepare(ctx context.Context) error {
 	c := s.connector
 	version, _ := s.conn.Properties["version"].(string)
 	product, _ := s.conn.Properties["product"].(string)
-	c.version.Store(version)
+	c.version.Store(&version)
 	if err := checkVersion(product, version, c.cfg.MinVersion, c.where); err != nil {
 		return err
 	}
