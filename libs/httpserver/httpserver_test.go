@@ -161,7 +161,7 @@ func TestPanicAfterTheAnswerBeganCutsIt(t *testing.T) {
 	response, err := server.Client().Do(request)
 	if err == nil {
 		_, err = io.ReadAll(response.Body)
-		response.Body.Close()
+		_ = response.Body.Close()
 	}
 	require.Error(t, err, "the client must not take it for a whole answer")
 }

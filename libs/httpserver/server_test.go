@@ -39,7 +39,7 @@ func get(t *testing.T, url string) (int, string) {
 	request.Close = true
 	response, err := http.DefaultClient.Do(request)
 	require.NoError(t, err)
-	defer response.Body.Close()
+	defer func() { _ = response.Body.Close() }()
 	body, err := io.ReadAll(response.Body)
 	require.NoError(t, err)
 	return response.StatusCode, string(body)
@@ -63,7 +63,7 @@ func TestShutdownFinishesWhatIsInHand(t *testing.T) {
 	require.Eventually(t, func() bool {
 		conn, err := net.Dial("tcp", server.Addr())
 		if err == nil {
-			conn.Close()
+			_ = conn.Close()
 		}
 		return err != nil
 	}, 5*time.Second, 5*time.Millisecond, "no new connections")
@@ -83,7 +83,7 @@ func TestShutdownCutsWhatDoesNotEnd(t *testing.T) {
 		request, _ := http.NewRequestWithContext(context.Background(), http.MethodGet, "http://"+server.Addr(), nil)
 		response, err := http.DefaultClient.Do(request)
 		if err == nil {
-			response.Body.Close()
+			_ = response.Body.Close()
 		}
 		failed <- err
 	}()
@@ -100,7 +100,7 @@ func TestSlowAndLargeRequestsAreCut(t *testing.T) {
 	})
 	conn, err := net.Dial("tcp", server.Addr())
 	require.NoError(t, err)
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	_, err = io.WriteString(conn, "GET / HTTP/1.1\r\nHost: x\r\n")
 	require.NoError(t, err)
 	require.NoError(t, conn.SetReadDeadline(time.Now().Add(5*time.Second)))
@@ -109,7 +109,7 @@ func TestSlowAndLargeRequestsAreCut(t *testing.T) {
 
 	large, err := net.Dial("tcp", server.Addr())
 	require.NoError(t, err)
-	defer large.Close()
+	defer func() { _ = large.Close() }()
 	_, _ = io.WriteString(large, "GET / HTTP/1.1\r\nHost: x\r\nX: "+strings.Repeat("x", 16<<10)+"\r\n\r\n")
 	require.NoError(t, large.SetReadDeadline(time.Now().Add(5*time.Second)))
 	status, err := bufio.NewReader(large).ReadString('\n')
@@ -122,13 +122,13 @@ func TestSlowBodyIsAProblem(t *testing.T) {
 	server := start(t, httpserver.ServerOptions{Handler: s.engine, ReadTimeout: 50 * time.Millisecond})
 	conn, err := net.Dial("tcp", server.Addr())
 	require.NoError(t, err)
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	_, err = io.WriteString(conn, "POST /echo/a HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nhalf")
 	require.NoError(t, err)
 	require.NoError(t, conn.SetReadDeadline(time.Now().Add(5*time.Second)))
 	response, err := http.ReadResponse(bufio.NewReader(conn), nil)
 	require.NoError(t, err)
-	defer response.Body.Close()
+	defer func() { _ = response.Body.Close() }()
 	body, err := io.ReadAll(response.Body)
 	require.NoError(t, err)
 	assert.Equal(t, http.StatusBadRequest, response.StatusCode)

@@ -76,7 +76,7 @@ func openPool(url string, options Options) (*sql.DB, error) {
 	}
 	conf.RuntimeParams["timezone"] = "UTC"
 	// Below gorm, so that connecting, transactions and raw SQL are spans too. A span holds the statement, never its values.
-	conf.Tracer = otelpgx.NewTracer(otelpgx.WithTrimSQLInSpanName())
+	conf.Tracer = otelpgx.NewTracer()
 	pool := stdlib.OpenDB(*conf)
 	pool.SetMaxOpenConns(options.MaxOpenConns)
 	pool.SetMaxIdleConns(options.MaxIdleConns)

@@ -46,9 +46,9 @@ func run(ctx context.Context, s spec) (*Container, error) {
 		err = c.waitReady(ctx)
 	}
 	if err != nil {
-		err = fmt.Errorf("start %s: %w%s%s", s.image, err, hint(err), c.logsOrNothing())
+		err = fmt.Errorf("start %s: %w%s%s", s.image, err, hint(err), c.logsOrNothing()) //nolint:contextcheck // The end of ctx may be what failed.
 		if docker != nil {
-			_ = c.remove()
+			_ = c.remove() //nolint:contextcheck // As above.
 		}
 		return nil, err
 	}
@@ -95,6 +95,7 @@ func (s spec) options() []testcontainers.ContainerCustomizer {
 // silent drops the container library's own progress lines.
 type silent struct{}
 
+// Printf implements the library's logger.
 func (silent) Printf(string, ...any) {}
 
 // waitReady waits until the server answers, or says so when its process ended instead.

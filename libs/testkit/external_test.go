@@ -84,7 +84,7 @@ func TestContainersOfKilledProcessesAreRemoved(t *testing.T) {
 	label := owner()
 	engine, err := testcontainers.NewDockerClientWithOpts(t.Context())
 	require.NoError(t, err)
-	defer engine.Close()
+	defer func() { _ = engine.Close() }()
 
 	start := func(owner string) *testcontainers.DockerContainer {
 		container, err := testcontainers.Run(t.Context(), Pin(t, "LIVEKIT_IMAGE"), testcontainers.WithCmd("--dev"),

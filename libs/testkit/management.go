@@ -39,7 +39,7 @@ func (m *Management) Do(ctx context.Context, method, path string, in, out any) e
 		}
 		body = bytes.NewReader(encoded)
 	}
-	request, err := http.NewRequestWithContext(ctx, method, m.base+path, body)
+	request, err := http.NewRequestWithContext(ctx, method, m.base+path, body) //nolint:gosec // The test's own broker.
 	if err != nil {
 		return fmt.Errorf("RabbitMQ management: %w", err)
 	}
@@ -47,7 +47,7 @@ func (m *Management) Do(ctx context.Context, method, path string, in, out any) e
 	request.Header.Set("Content-Type", "application/json")
 	// A connection of its own for each request, so that none is left over when the tests end.
 	request.Close = true
-	response, err := http.DefaultClient.Do(request)
+	response, err := http.DefaultClient.Do(request) //nolint:gosec // As above.
 	if err != nil {
 		return fmt.Errorf("RabbitMQ management: %w", err)
 	}
@@ -92,17 +92,29 @@ type Connection struct {
 // Connections lists the connections to this virtual host. The broker's list lags behind by up to some seconds.
 func (v *Vhost) Connections(t testing.TB) []Connection {
 	t.Helper()
-	var list []Connection
-	v.Broker.Management.Get(t, "/api/vhosts/"+url.PathEscape(v.Name)+"/connections", &list)
+	list, err := v.connections(Context(t, 20*time.Second))
+	if err != nil {
+		t.Fatalf("testkit: %v", err)
+	}
 	return list
+}
+
+func (v *Vhost) connections(ctx context.Context) ([]Connection, error) {
+	var list []Connection
+	err := v.Broker.Management.Do(ctx, http.MethodGet, "/api/vhosts/"+url.PathEscape(v.Name)+"/connections", nil, &list)
+	return list, err
 }
 
 // CutConnections has the broker close every connection of a user to this virtual host, and waits until it knew of at least one.
 func (v *Vhost) CutConnections(t testing.TB, user string) {
 	t.Helper()
 	Eventually(t, 20*time.Second, func(ctx context.Context) error {
+		list, err := v.connections(ctx)
+		if err != nil {
+			return err
+		}
 		cut := 0
-		for _, connection := range v.Connections(t) {
+		for _, connection := range list {
 			if connection.User != user {
 				continue
 			}

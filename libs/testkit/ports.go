@@ -43,7 +43,7 @@ func freePort() (int, error) {
 func isFree(port int) bool {
 	// All addresses, since a server of a test may listen on them.
 	address := net.JoinHostPort("", strconv.Itoa(port))
-	tcp, err := net.Listen("tcp", address) //nolint:gosec,noctx // Closed at once.
+	tcp, err := net.Listen("tcp", address) //nolint:noctx // Closed at once.
 	if err != nil {
 		return false
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	_ "github.com/jackc/pgx/v5/stdlib"
+	amqp "github.com/rabbitmq/amqp091-go"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -30,7 +31,7 @@ func migrate(url string) error {
 	if err != nil {
 		return err
 	}
-	defer db.Close()
+	defer func() { _ = db.Close() }()
 	_, err = db.Exec("CREATE TABLE things (id bigint GENERATED ALWAYS AS IDENTITY, name text)")
 	return err
 }
@@ -104,6 +105,23 @@ func TestVhostHasTheDefinitionsPermissions(t *testing.T) {
 	assert.Empty(t, vhost.Connections(t))
 }
 
+func TestConnectionsAreCut(t *testing.T) {
+	t.Parallel()
+	vhost := testkit.Rabbit(t).Vhost(t)
+	cut, kept := make(chan *amqp.Error, 1), make(chan *amqp.Error, 1)
+	for user, closed := range map[string]chan *amqp.Error{"bridge": cut, "sessions": kept} {
+		conn, err := amqp.Dial(vhost.URL(user))
+		require.NoError(t, err)
+		conn.NotifyClose(closed)
+		t.Cleanup(func() { _ = conn.Close() })
+	}
+	vhost.CutConnections(t, "bridge")
+	reason := <-cut
+	require.NotNil(t, reason, "the broker said why")
+	assert.Equal(t, amqp.ConnectionForced, reason.Code)
+	assert.Empty(t, kept, "the other user's connection lives on")
+}
+
 func TestOwnServersStopAndStart(t *testing.T) {
 	t.Parallel()
 	pg := testkit.OwnPostgres(t)
@@ -136,7 +154,7 @@ func TestLiveKitAnswers(t *testing.T) {
 	server := testkit.LiveKit(t, "http://127.0.0.1:8081/livekit/webhook")
 	response, err := http.Get(server.URL)
 	require.NoError(t, err)
-	defer response.Body.Close()
+	defer func() { _ = response.Body.Close() }()
 	assert.Equal(t, http.StatusOK, response.StatusCode)
 	assert.Contains(t, server.Exec(t, "cat", "/etc/livekit.yaml"), "http://host.docker.internal:8081/livekit/webhook")
 	http.DefaultClient.CloseIdleConnections()

@@ -34,7 +34,7 @@ func get(t *testing.T, address, path string) (int, string, error) {
 	if err != nil {
 		return 0, "", err
 	}
-	defer response.Body.Close()
+	defer func() { _ = response.Body.Close() }()
 	body, err := io.ReadAll(response.Body)
 	return response.StatusCode, string(body), err
 }
@@ -90,7 +90,7 @@ func TestApplicationServesAndDrains(t *testing.T) {
 func TestAddressInUseFailsTheStart(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	defer listener.Close()
+	defer func() { _ = listener.Close() }()
 	app := fx.New(
 		fx.Supply(
 			telemetryfx.Config{Service: "test", LogFormat: telemetry.FormatText, LogLevel: "error", Output: io.Discard},
