@@ -26,10 +26,13 @@ func owner() string {
 }
 
 // reap removes containers of test processes of this machine that were killed before they could do it themselves.
-func reap(ctx context.Context) {
+func reap(ctx context.Context) { removeAll(ctx, orphaned) }
+
+// removeAll removes the containers whose owner matches.
+func removeAll(ctx context.Context, matches func(owner string) bool) {
 	engine, err := testcontainers.NewDockerClientWithOpts(ctx)
 	if err != nil {
-		return // The start that follows tells what is wrong with the engine.
+		return // Starting one tells what is wrong with the engine.
 	}
 	defer engine.Close() //nolint:errcheck // Nothing is in hand.
 	found, err := engine.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: client.Filters{}.Add("label", ownerLabel)})
@@ -37,9 +40,9 @@ func reap(ctx context.Context) {
 		return
 	}
 	for _, c := range found.Items {
-		if orphaned(c.Labels[ownerLabel]) {
+		if matches(c.Labels[ownerLabel]) {
 			if _, err := engine.ContainerRemove(ctx, c.ID, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true}); err != nil {
-				fmt.Fprintf(os.Stderr, "testkit: remove a container left by a killed test: %v\n", err)
+				fmt.Fprintf(os.Stderr, "testkit: remove a container of an interrupted test: %v\n", err)
 			}
 		}
 	}

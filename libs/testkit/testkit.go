@@ -35,8 +35,7 @@ func Main(m *testing.M, options ...goleak.Option) {
 	go func() {
 		select {
 		case <-interrupted.Done():
-			shared.close(false)
-			os.Exit(130)
+			abandon()
 		case <-finished:
 		}
 	}()
@@ -51,6 +50,14 @@ func Main(m *testing.M, options ...goleak.Option) {
 		}
 	}
 	os.Exit(code)
+}
+
+// abandon ends an interrupted run without its containers, those of single tests among them.
+func abandon() {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	removeAll(ctx, func(label string) bool { return label == owner() })
+	cancel()
+	os.Exit(130)
 }
 
 // needMain fails a test that would leave containers behind.
