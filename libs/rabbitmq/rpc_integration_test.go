@@ -201,14 +201,13 @@ func TestALostConnectionAnswersEveryCall(t *testing.T) {
 	v := testkit.Rabbit(t).Vhost(t)
 	link, url := newProxy(t, v.URL("sessions"))
 	client := asker(t, url, time.Hour)
-	busy := make(chan struct{}, 10)
+	busy, free := make(chan struct{}, 10), make(chan struct{})
 	var slow atomic.Bool
 	slow.Store(true)
 	server(t, v, 10, func(ctx context.Context, r Request) ([]byte, error) {
 		busy <- struct{}{}
 		if slow.Load() {
-			<-ctx.Done()
-			return nil, ctx.Err()
+			<-free
 		}
 		return echo(ctx, r)
 	})
@@ -231,6 +230,7 @@ func TestALostConnectionAnswersEveryCall(t *testing.T) {
 	_, err := client.Call(t.Context(), topology.CommandsExchange, command, []byte("x"), nil)
 	require.ErrorIs(t, err, ErrUnavailable, "without a connection it is said at once")
 	slow.Store(false)
+	close(free)
 	link.Up()
 	require.Eventually(t, func() bool {
 		_, err := client.Call(testkit.Context(t, time.Second), topology.CommandsExchange, command, []byte("x"), nil)

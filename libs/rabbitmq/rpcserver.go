@@ -144,8 +144,9 @@ func (s *RPCServer) reply(ctx context.Context, ch *amqp.Channel, d amqp.Delivery
 	result := "replied"
 	if out.Body, err = s.handle(ctx, r); err != nil {
 		span.SetStatus(codes.Error, err.Error())
-		if Lost(ctx) {
-			return "lost"
+		if ctx.Err() != nil { // nobody waits for the reply any more, or it can't be sent
+			s.log.WarnContext(ctx, "a request was not finished in time", "key", d.RoutingKey, "error", err)
+			return "expired"
 		}
 		s.log.ErrorContext(ctx, "a request failed", "key", d.RoutingKey, "error", err)
 		out.Body, out.Headers, result = nil, amqp.Table{headerError: "internal"}, "failed"
