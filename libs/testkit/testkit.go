@@ -35,7 +35,7 @@ func Main(m *testing.M, options ...goleak.Option) {
 	go func() {
 		select {
 		case <-interrupted.Done():
-			abandon()
+			abandon() //nolint:contextcheck // The context that there is has just ended.
 		case <-finished:
 		}
 	}()
