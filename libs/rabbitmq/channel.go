@@ -11,7 +11,7 @@ import (
 )
 
 // eachChannel opens a channel and runs fn on it, and again on another one when the broker closes it, for example over a message that it
-// refuses. It ends with the connection, or with ctx (nil). fn returns why its channel ended.
+// refuses. It ends with the connection, when something that fn relies on was deleted, or with ctx (nil). fn returns why its channel ended.
 func eachChannel(ctx context.Context, c *Connector, conn *amqp.Connection, what string, fn func(*amqp.Channel) error) error {
 	pause := backoff.NewExponentialBackOff()
 	pause.InitialInterval, pause.MaxInterval = 50*time.Millisecond, time.Second
@@ -21,7 +21,9 @@ func eachChannel(ctx context.Context, c *Connector, conn *amqp.Connection, what 
 		if time.Since(began) > pause.MaxInterval {
 			pause.Reset()
 		}
-		if conn.IsClosed() {
+		// What isn't there is declared again on the next connection.
+		missing, told := serverError(err)
+		if conn.IsClosed() || told && missing.Code == amqp.NotFound {
 			return struct{}{}, backoff.Permanent(err)
 		}
 		return struct{}{}, err

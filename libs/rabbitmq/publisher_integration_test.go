@@ -93,6 +93,18 @@ func TestARefusedMessageDoesNotStopThePublisher(t *testing.T) {
 	}
 }
 
+// An exchange that somebody deletes is declared again by dialling anew.
+func TestADeletedExchangeIsDeclaredAgain(t *testing.T) {
+	v := testkit.Rabbit(t).Vhost(t)
+	publisher := sender(t, v, 1)
+	require.NoError(t, adminChannel(t, v).ExchangeDelete(topology.EventsExchange, false, false))
+	message := numbered("s", 0, 1)[0]
+	require.ErrorIs(t, publisher.Publish(testkit.Context(t, patience), message), ErrRefused)
+	require.Eventually(t, func() bool {
+		return publisher.Publish(testkit.Context(t, patience), message) == nil
+	}, patience, 5*time.Millisecond)
+}
+
 // The broker goes away in the middle of it: every message has an answer, and those that were confirmed are there.
 func TestALostConnectionAnswersEveryMessage(t *testing.T) {
 	v := testkit.Rabbit(t).Vhost(t)
