@@ -1,0 +1,187 @@
+package httpapi_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/gin-gonic/gin"
+	"github.com/pb33f/libopenapi"
+	validator "github.com/pb33f/libopenapi-validator"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/callplane/callplane/contracts/events"
+	"github.com/callplane/callplane/contracts/openapi"
+	"github.com/callplane/callplane/libs/httpserver"
+	"github.com/callplane/callplane/services/sessions/internal/adapters/httpapi"
+	"github.com/callplane/callplane/services/sessions/internal/adapters/memory"
+	"github.com/callplane/callplane/services/sessions/internal/app"
+	"github.com/callplane/callplane/services/sessions/internal/ports"
+	"github.com/callplane/callplane/services/sessions/internal/ports/portstest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// document is the description that every answer is checked against.
+var document = sync.OnceValue(func() validator.Validator {
+	parsed, err := libopenapi.NewDocument(openapi.Document())
+	if err != nil {
+		panic(err)
+	}
+	v, errs := validator.NewValidator(parsed)
+	if len(errs) > 0 {
+		panic(errs[0])
+	}
+	return v
+})
+
+// bundle is an API on a store in memory.
+type bundle struct {
+	t        *testing.T
+	engine   *gin.Engine
+	store    ports.SessionStore
+	clock    *memory.Clock
+	tokens   *memory.Tokens
+	counters *memory.Counters
+	log      *bytes.Buffer
+}
+
+func setup(t *testing.T) *bundle {
+	t.Helper()
+	return setupWith(t, memory.NewStore())
+}
+
+func setupWith(t *testing.T, store ports.SessionStore) *bundle {
+	t.Helper()
+	b := &bundle{
+		t: t, store: store, clock: memory.NewClock(portstest.Start), tokens: &memory.Tokens{}, counters: &memory.Counters{}, log: &bytes.Buffer{},
+	}
+	b.engine = httpserver.NewEngine(httpserver.Options{
+		Service: "sessions", Log: slog.New(slog.NewTextHandler(b.log, &slog.HandlerOptions{Level: slog.LevelDebug})), HandlerTimeout: 5 * time.Second,
+	})
+	ready := make(chan struct{})
+	close(ready)
+	httpapi.API{
+		Create: app.CreateSession{Store: store, Clock: b.clock, IDs: memory.IDs{}},
+		Get:    app.GetSession{Store: store},
+		Update: app.UpdateSession{Store: store, Clock: b.clock, IDs: memory.IDs{}},
+		Token:  app.IssueToken{Store: store, Tokens: b.tokens, Clock: b.clock},
+		Events: app.ListEvents{Store: store},
+		Auth:   httpapi.DevAuth{},
+		Ready:  ready,
+	}.Mount(b.engine)
+	return b
+}
+
+// call is a request to make.
+type call struct {
+	method, path, user, body string
+	header                   map[string]string
+}
+
+// reply is what came back.
+type reply struct {
+	t      *testing.T
+	status int
+	header http.Header
+	text   []byte
+	body   map[string]any
+}
+
+// do makes the request and holds the answer to the OpenAPI document.
+func (b *bundle) do(c call) reply {
+	b.t.Helper()
+	request := httptest.NewRequestWithContext(b.t.Context(), c.method, c.path, strings.NewReader(c.body))
+	if c.body != "" {
+		request.Header.Set("Content-Type", "application/json")
+	}
+	if c.user != "" {
+		request.Header.Set("X-User-Id", c.user)
+	}
+	for name, value := range c.header {
+		if value == "" {
+			request.Header.Del(name)
+		} else {
+			request.Header.Set(name, value)
+		}
+	}
+	recorder := httptest.NewRecorder()
+	b.engine.ServeHTTP(recorder, request)
+	response := recorder.Result()
+	text, err := io.ReadAll(response.Body)
+	require.NoError(b.t, err)
+	r := reply{t: b.t, status: response.StatusCode, header: response.Header, text: text}
+	require.NoError(b.t, json.Unmarshal(text, &r.body), "%s", text)
+	require.NotEmpty(b.t, r.header.Get("X-Request-Id"))
+	response.Body = io.NopCloser(bytes.NewReader(text))
+	described(b.t, request, response)
+	return r
+}
+
+// described fails where the document does not describe the answer. Paths and methods that are none of the API's are described by nothing.
+func described(t *testing.T, request *http.Request, response *http.Response) {
+	t.Helper()
+	if response.StatusCode == http.StatusMethodNotAllowed || strings.HasPrefix(request.URL.Path, "/nowhere") {
+		return
+	}
+	if valid, faults := document().ValidateHttpResponse(request, response); !valid {
+		for _, fault := range faults {
+			t.Errorf("%s %s: %d: %s: %s %v", request.Method, request.URL, response.StatusCode, fault.Message, fault.Reason, fault.SchemaValidationErrors)
+		}
+	}
+}
+
+// problem holds an answer to be one.
+func (r reply) problem(status int, code string) reply {
+	r.t.Helper()
+	require.Equal(r.t, status, r.status, "%s", r.text)
+	require.Equal(r.t, "application/problem+json", r.header.Get("Content-Type"))
+	require.Equal(r.t, code, r.body["code"], "%s", r.text)
+	require.Equal(r.t, r.header.Get("X-Request-Id"), r.body["requestId"])
+	return r
+}
+
+// ok holds an answer to be a success.
+func (r reply) ok(status int) reply {
+	r.t.Helper()
+	require.Equal(r.t, status, r.status, "%s", r.text)
+	require.Equal(r.t, "no-store", r.header.Get("Cache-Control"))
+	return r
+}
+
+// faults returns the pointers and codes of errors[].
+func (r reply) faults() map[string]string {
+	r.t.Helper()
+	list, _ := r.body["errors"].([]any)
+	found := map[string]string{}
+	for _, entry := range list {
+		fault, _ := entry.(map[string]any)
+		pointer, _ := fault["pointer"].(string)
+		code, _ := fault["code"].(string)
+		found[pointer] = code
+	}
+	return found
+}
+
+// session creates one of alice, with bob as participant and carol as viewer, and returns its path.
+func (b *bundle) session(more string) string {
+	b.t.Helper()
+	r := b.do(call{http.MethodPost, "/v1/call/sessions", "alice", `{"members":[{"userId":"bob","role":"participant"},{"userId":"carol","role":"viewer"}]` + more + `}`, nil}).ok(http.StatusCreated)
+	return r.header.Get("Location")
+}
+
+// fact lets the provider's side report something of the session at path.
+func (b *bundle) fact(path string, payload func(id, user string) events.Payload, user string) {
+	b.t.Helper()
+	id := strings.TrimPrefix(path, "/v1/call/sessions/")
+	apply := app.ApplyEvent{Store: b.store, Clock: b.clock, IDs: memory.IDs{}, Counters: b.counters}
+	require.NoError(b.t, apply.Do(b.t.Context(), portstest.Fact(b.t, id, portstest.NewID(b.t), payload(id, user))))
+}
