@@ -32,7 +32,6 @@ import (
 	"github.com/callplane/callplane/libs/postgres"
 	"github.com/callplane/callplane/libs/rabbitmq"
 	"github.com/callplane/callplane/libs/testkit"
-	"github.com/callplane/callplane/services/bridge/internal/adapters/postgres/migrations"
 )
 
 func TestMain(m *testing.M) {
@@ -74,37 +73,50 @@ func (b *buffer) String() string {
 
 // start starts the whole graph on a database, a virtual host and a LiveKit server of this test's own, and
 // beside it what stands for the sessions service.
-func start(t *testing.T, changes ...string) *service {
+func start(t *testing.T) *service {
 	t.Helper()
 	s := &service{t: t, port: testkit.FreePort(t), log: &buffer{}, vhost: testkit.Rabbit(t).Vhost(t)}
 	s.livekit = testkit.LiveKit(t, fmt.Sprintf("http://127.0.0.1:%d/livekit/webhook", s.port))
 	url, ownerURL := testkit.Postgres(t).Database(t, Service, nil)
-	var err error
-	s.db, err = postgres.Open(t.Context(), ownerURL, postgres.Options{})
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, postgres.Close(s.db)) })
+	s.open(ownerURL)
 	s.sessions = newSessions(t, s.vhost)
-	settings, err := config.Load[Settings](append([]string{
-		"HTTP_ADDR=:" + strconv.Itoa(s.port), "ADMIN_ADDR=127.0.0.1:" + strconv.Itoa(testkit.FreePort(t)),
-		"DATABASE_URL=" + url, "MIGRATE_DATABASE_URL=" + ownerURL,
-		"AMQP_URL=" + s.vhost.URL(topology.UserBridge), "EVENT_PARTITIONS=" + strconv.Itoa(partitions),
-		"LIVEKIT_API_URL=" + s.livekit.URL, "LIVEKIT_PUBLIC_URL=" + s.livekit.WSURL,
-		"LIVEKIT_API_KEY=" + s.livekit.APIKey, "LIVEKIT_API_SECRET=" + s.livekit.APISecret,
-		"ROOM_DEPARTURE_TIMEOUT=2s", "LOG_LEVEL=debug",
-	}, changes...))
-	require.NoError(t, err)
+	s.run("DATABASE_URL="+url, "MIGRATE_DATABASE_URL="+ownerURL, "AMQP_URL="+s.vhost.URL(topology.UserBridge),
+		"LIVEKIT_API_URL="+s.livekit.URL, "LIVEKIT_PUBLIC_URL="+s.livekit.WSURL)
+	return s
+}
+
+// open gives the test its own look at the database.
+func (s *service) open(ownerURL string) {
+	s.t.Helper()
+	var err error
+	s.db, err = postgres.Open(s.t.Context(), ownerURL, postgres.Options{})
+	require.NoError(s.t, err)
+	s.t.Cleanup(func() { require.NoError(s.t, postgres.Close(s.db)) })
+}
+
+// run starts the graph with further settings and stops it with the test. Without any, all servers are away.
+func (s *service) run(changes ...string) {
+	s.t.Helper()
+	if s.livekit == nil {
+		s.livekit = &testkit.LiveKitServer{APIKey: "key", APISecret: strings.Repeat("s", 32)}
+	}
+	settings, err := config.Load[Settings](append(environ(
+		"HTTP_ADDR=:"+strconv.Itoa(s.port), "ADMIN_ADDR=127.0.0.1:"+strconv.Itoa(testkit.FreePort(s.t)),
+		"EVENT_PARTITIONS="+strconv.Itoa(partitions), "ROOM_DEPARTURE_TIMEOUT=2s", "LOG_LEVEL=debug",
+		"LIVEKIT_API_KEY="+s.livekit.APIKey, "LIVEKIT_API_SECRET="+s.livekit.APISecret,
+	), changes...))
+	require.NoError(s.t, err)
 	s.app = fx.New(Options(settings, Build{Version: "test", Output: s.log}))
-	require.NoError(t, s.app.Start(t.Context()))
-	t.Cleanup(func() {
+	require.NoError(s.t, s.app.Start(s.t.Context()))
+	s.t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), s.app.StopTimeout())
 		defer cancel()
-		require.NoError(t, s.app.Stop(ctx))
+		require.NoError(s.t, s.app.Stop(ctx))
 		http.DefaultClient.CloseIdleConnections()
-		if t.Failed() {
-			t.Log(s.log.String())
+		if s.t.Failed() {
+			s.t.Log(s.log.String())
 		}
 	})
-	return s
 }
 
 func (s *service) waitReady(want string) {
@@ -265,8 +277,4 @@ func newSession(t *testing.T) string {
 	id, err := events.NewID()
 	require.NoError(t, err)
 	return id
-}
-
-func migrate(ctx context.Context, url string) error {
-	return postgres.Migrate(ctx, url, migrations.Files, migrations.Dir)
 }
