@@ -196,7 +196,7 @@ func (w *worker) resting() (string, error) {
 // matter.
 func (w *worker) publish(ctx context.Context, rows []unpublished) (published []int64, failure error) {
 	alone := len(rows) == 1
-	for len(rows) > 0 {
+	for len(rows) > 0 && !late(ctx) {
 		wave, rest, keys := nextWave(rows)
 		messages := make([]rabbitmq.Message, len(wave))
 		for i, row := range wave {
@@ -231,6 +231,13 @@ func (w *worker) publish(ctx context.Context, rows []unpublished) (published []i
 		}
 	}
 	return published, failure
+}
+
+// late tells that half of the time for a batch is over. What is left of it then is for the confirms of what was sent: a row that is not
+// waited for to the end would be sent twice.
+func late(ctx context.Context) bool {
+	deadline, bounded := ctx.Deadline()
+	return bounded && time.Until(deadline) < publishTimeout/2
 }
 
 // ownMatter tells whether a failure is about the row alone. What was on its way with a refused row fails with it, so that is only known
