@@ -85,7 +85,11 @@ func (f field) parseReason(err error) string {
 		err = parse.Err
 	}
 	example := map[string]string{"duration": ", such as 250ms, 30s or 10m", "list": ", separated by commas"}[f.kind()]
-	return fmt.Sprintf("must be a %s%s (%v)", f.kind(), example, err)
+	article := "a"
+	if f.kind() == "integer" {
+		article = "an"
+	}
+	return fmt.Sprintf("must be %s %s%s (%v)", article, f.kind(), example, err)
 }
 
 // expectation puts a failed rule into words.

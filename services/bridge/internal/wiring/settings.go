@@ -34,14 +34,14 @@ type HTTPSettings struct {
 
 // DatabaseSettings say where the service's PostgreSQL is.
 type DatabaseSettings struct {
-	URL            config.Secret `env:"DATABASE_URL,required" help:"PostgreSQL URL of the service's own role, which reads and writes rows"`
-	MigrateURL     config.Secret `env:"MIGRATE_DATABASE_URL" help:"PostgreSQL URL of the role that owns the schema; without it somebody else must migrate"`
+	URL            config.Secret `env:"DATABASE_URL,required" validate:"url" help:"PostgreSQL URL of the service's own role, which reads and writes rows"`
+	MigrateURL     config.Secret `env:"MIGRATE_DATABASE_URL" validate:"url" help:"PostgreSQL URL of the role that owns the schema; without it somebody else must migrate"`
 	MigrateOnStart bool          `env:"MIGRATE_ON_START" envDefault:"true" help:"whether serve brings the schema up to date first"`
 }
 
 // BrokerSettings say where RabbitMQ is.
 type BrokerSettings struct {
-	URL        config.Secret `env:"AMQP_URL,required" help:"RabbitMQ URL of the user bridge, as in amqp://bridge:password@host:5672/vhost"`
+	URL        config.Secret `env:"AMQP_URL,required" validate:"url" help:"RabbitMQ URL of the user bridge, as in amqp://bridge:password@host:5672/vhost"`
 	Partitions int           `env:"EVENT_PARTITIONS" envDefault:"8" help:"number of partitions of the events; fixed by the first declaration on a broker"`
 }
 
@@ -64,7 +64,7 @@ type LogSettings struct {
 
 // MigrateSettings are what the migrate command is told.
 type MigrateSettings struct {
-	URL config.Secret `env:"MIGRATE_DATABASE_URL,required" help:"PostgreSQL URL of the role that owns the schema"`
+	URL config.Secret `env:"MIGRATE_DATABASE_URL,required" validate:"url" help:"PostgreSQL URL of the role that owns the schema"`
 }
 
 // Validate implements config.Validator.

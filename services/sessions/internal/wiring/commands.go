@@ -40,7 +40,7 @@ func Serve(ctx context.Context, settings Settings, build Build) (int, error) {
 
 // migrateSettings are all that migrating needs.
 type migrateSettings struct {
-	MigrateDatabaseURL config.Secret `env:"MIGRATE_DATABASE_URL,required" help:"PostgreSQL URL, as the role that owns the schema"`
+	MigrateDatabaseURL config.Secret `env:"MIGRATE_DATABASE_URL,required" validate:"url" help:"PostgreSQL URL, as the role that owns the schema"`
 }
 
 // Migrate brings the schema up to date.

@@ -75,7 +75,7 @@ func (b background) run(ctx context.Context) {
 	if err == nil || ctx.Err() != nil {
 		return
 	}
-	b.log.ErrorContext(ctx, "stopping: "+err.Error(), slog.String("part", b.name))
+	b.log.ErrorContext(ctx, "the service can't go on and stops", slog.Any("error", err), slog.String("part", b.name))
 	_ = b.stopper.Shutdown(fx.ExitCode(1)) // It fails only where the program is stopping already.
 }
 

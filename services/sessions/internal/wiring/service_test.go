@@ -60,7 +60,7 @@ func freeAddress(t *testing.T) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	defer listener.Close()
+	defer func() { require.NoError(t, listener.Close()) }()
 	return listener.Addr().String()
 }
 
@@ -75,7 +75,7 @@ func run(t *testing.T, environ ...string) *running {
 	go func() {
 		status, err := Serve(ctx, settings, Build{Version: "test", Output: r.log})
 		if err != nil {
-			fmt.Fprintln(r.log, "Serve:", err)
+			_, _ = fmt.Fprintln(r.log, "Serve:", err)
 		}
 		r.done <- status
 		close(r.done)
@@ -113,7 +113,7 @@ func (r *running) request(method, path, user, body string) (int, map[string]any,
 	if err != nil {
 		return 0, map[string]any{"error": err.Error()}, nil
 	}
-	defer response.Body.Close()
+	defer func() { require.NoError(r.t, response.Body.Close()) }()
 	text, err := io.ReadAll(response.Body)
 	require.NoError(r.t, err)
 	var decoded map[string]any

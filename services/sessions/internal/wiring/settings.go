@@ -13,10 +13,10 @@ import (
 type Settings struct {
 	HTTPAddr           string        `env:"HTTP_ADDR" envDefault:":8080" help:"address of the public API" validate:"hostname_port"`
 	AdminAddr          string        `env:"ADMIN_ADDR" envDefault:"127.0.0.1:9080" help:"address of /metrics and pprof; not for users" validate:"hostname_port"`
-	DatabaseURL        config.Secret `env:"DATABASE_URL,required" help:"PostgreSQL URL, as the role that reads and writes"`
-	MigrateDatabaseURL config.Secret `env:"MIGRATE_DATABASE_URL" help:"PostgreSQL URL, as the role that owns the schema; for migrations"`
+	DatabaseURL        config.Secret `env:"DATABASE_URL,required" validate:"url" help:"PostgreSQL URL, as the role that reads and writes"`
+	MigrateDatabaseURL config.Secret `env:"MIGRATE_DATABASE_URL" validate:"url" help:"PostgreSQL URL, as the role that owns the schema; for migrations"`
 	MigrateOnStart     bool          `env:"MIGRATE_ON_START" envDefault:"true" help:"migrate before serving; replicas may start at once"`
-	AMQPURL            config.Secret `env:"AMQP_URL,required" help:"RabbitMQ URL, such as amqp://sessions:password@host:5672/%2F"`
+	AMQPURL            config.Secret `env:"AMQP_URL,required" validate:"url" help:"RabbitMQ URL, such as amqp://sessions:password@host:5672/%2F"`
 	EventPartitions    int           `env:"EVENT_PARTITIONS" envDefault:"8" help:"partitions of the event queues; fixed by the first start on a broker"`
 	AuthMode           string        `env:"AUTH_MODE,required" help:"way in which callers show who they are: dev (the headers X-User-Id and X-Scopes are believed; never where others can reach it)"`
 	LogLevel           string        `env:"LOG_LEVEL" envDefault:"info" help:"debug, info, warn or error" validate:"oneof=debug info warn error"`
