@@ -3,6 +3,10 @@
 package systemtest
 
 import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
 	"os"
 	"os/exec"
 	"regexp"
@@ -24,14 +28,29 @@ func readmeLines(t *testing.T, s *stack.Stack) {
 	require.Len(t, block, 2, "the README has no block of shell that begins with API=")
 	require.Contains(t, block[1], "http://127.0.0.1:8080")
 	script := strings.ReplaceAll(block[1], "http://127.0.0.1:8080", s.API.Base())
-	// A line of its own for each answer, since curl adds no end of line.
-	cmd := exec.CommandContext(testkit.Context(t, stack.Patience), "bash", "-euc", strings.ReplaceAll(script, "curl -s ", `curl -s -w '\n' `)) //nolint:gosec // Our own README.
+	cmd := exec.CommandContext(testkit.Context(t, stack.Patience), "bash", "-euc", script) //nolint:gosec // Our own README.
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH")}
 	output, err := cmd.CombinedOutput()
 	require.NoError(t, err, string(output))
-	answers := strings.Split(strings.TrimSpace(string(output)), "\n")
+	answers := objects(t, output)
 	require.Len(t, answers, 6, string(output))
 	for i, part := range []string{`"status":"created"`, `"token":"`, `"call.created"`, `"status":"ended"`, `"session_final"`, `"session_not_found"`} {
 		require.Contains(t, answers[i], part)
+	}
+}
+
+// objects splits JSON objects that follow each other, with an end of line between them or none.
+func objects(t *testing.T, text []byte) []string {
+	t.Helper()
+	var all []string
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	for {
+		var object json.RawMessage
+		err := decoder.Decode(&object)
+		if errors.Is(err, io.EOF) {
+			return all
+		}
+		require.NoError(t, err, string(text))
+		all = append(all, string(object))
 	}
 }
