@@ -34,7 +34,8 @@ func run(ctx context.Context, args, environ []string, out, errOut io.Writer) int
 	if len(args) > 1 {
 		command = ""
 	}
-	status, err := 0, error(nil)
+	var status int
+	var err error
 	switch command {
 	case "serve":
 		status, err = serve(ctx, environ, out)
@@ -43,7 +44,7 @@ func run(ctx context.Context, args, environ []string, out, errOut io.Writer) int
 	case "version":
 		_, err = fmt.Fprintln(out, version)
 	case "healthcheck":
-		err = healthcheck(environ)
+		err = healthcheck(environ) //nolint:contextcheck // It bounds itself, shorter than who asks waits.
 	case "help", "--help", "-h":
 		err = wiring.Usage(out)
 	default:

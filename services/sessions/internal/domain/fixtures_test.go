@@ -63,7 +63,7 @@ func providerError(retryable bool) events.Payload {
 	return events.CallErrorPayload{Provider: "livekit", Code: "room_unavailable", Message: "no room", Retryable: retryable}
 }
 
-// require is what rapid.T and testing.T have in common for testify.
+// checker is what rapid.T and testing.T have in common for testify.
 type checker interface {
 	require.TestingT
 	Helper()

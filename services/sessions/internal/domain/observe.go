@@ -184,6 +184,7 @@ func observedOutcome(payload events.Payload) outcome {
 			return outcome{failure: &events.ErrorInfo{Code: string(p.Reason), Message: "The connection was lost, and nobody came back in time."}}
 		case events.DisconnectProviderFailure:
 			return outcome{failure: &events.ErrorInfo{Code: string(p.Reason), Message: "The media provider lost the call."}}
+		case events.DisconnectCompleted:
 		}
 	}
 	return outcome{reason: &completed}

@@ -62,11 +62,11 @@ const retryAfter = "1"
 func problemOf(err error) (problem.Problem, map[string]string, error) {
 	p, cause := lookUp(err)
 	headers := map[string]string{}
-	switch {
-	case p.Status == http.StatusServiceUnavailable:
+	switch p.Status {
+	case http.StatusServiceUnavailable:
 		headers["Retry-After"] = retryAfter
 		cause = err
-	case p.Status == http.StatusUnauthorized:
+	case http.StatusUnauthorized:
 		headers["WWW-Authenticate"] = `Bearer realm="callplane"`
 	}
 	return p, headers, cause
