@@ -56,8 +56,9 @@ func run(args, environ []string, stdout, stderr io.Writer) int {
 	case "healthcheck":
 		err = healthcheck(environ)
 	case "help", "--help", "-h":
-		_, err = io.WriteString(stdout, usage)
-		config.Usage[wiring.Settings](stdout)
+		if _, err = io.WriteString(stdout, usage); err == nil {
+			err = config.Usage[wiring.Settings](stdout)
+		}
 	default:
 		_, _ = fmt.Fprintf(stderr, "bridge: there is no command %q\n\n%s", command, usage)
 		return 2

@@ -23,8 +23,8 @@ type background struct {
 }
 
 // start runs all of the work. An error of one of them stops the application: it says what to do.
-func (b *background) start() {
-	ctx, cancel := context.WithCancel(context.Background())
+func (b *background) start(ctx context.Context) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx)) // The start's deadline is not the work's.
 	b.cancel = cancel
 	for _, work := range b.work {
 		b.running.Go(func() {
@@ -32,7 +32,7 @@ func (b *background) start() {
 				return
 			}
 			if err := work(ctx); err != nil && ctx.Err() == nil {
-				b.log.ErrorContext(ctx, "stopping: "+err.Error(), slog.String("work", b.name))
+				b.log.ErrorContext(ctx, "the service can't go on and stops", slog.String("work", b.name), slog.Any("error", err))
 				_ = b.stopper.Shutdown(fx.ExitCode(1)) // Fails only where the application is stopping already.
 			}
 		})
@@ -69,8 +69,8 @@ func (b *background) stop(ctx context.Context) error {
 
 func (b *background) hook() fx.Hook {
 	return fx.Hook{
-		OnStart: func(context.Context) error {
-			b.start()
+		OnStart: func(ctx context.Context) error {
+			b.start(ctx)
 			return nil
 		},
 		OnStop: b.stop,

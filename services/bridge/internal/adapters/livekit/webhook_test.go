@@ -82,6 +82,7 @@ func describe(t *testing.T, e events.Envelope) string {
 		require.Equal(t, events.SourceMicrophone, p.Source)
 		require.Equal(t, "audio/opus", *p.MimeType)
 		line += " " + p.UserID
+	default: // The type says it all.
 	}
 	return line
 }

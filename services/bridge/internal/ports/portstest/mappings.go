@@ -2,7 +2,6 @@
 package portstest
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"sync"
@@ -226,8 +225,6 @@ func racedReceipt(t *testing.T, s Store) {
 }
 
 func independent(t *testing.T, s Store) {
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-	defer cancel()
 	var running sync.WaitGroup
 	for range 8 {
 		session := newSession()
@@ -236,7 +233,7 @@ func independent(t *testing.T, s Store) {
 				return admit(t, admit(t, admit(t, m, "alice", ""), "bob", ""), "carol", "")
 			})
 			for _, user := range []string{"alice", "bob", "carol"} {
-				reception, err := s.Mappings.Receive(ctx, receipt(session), applying(joined(session, user), false))
+				reception, err := s.Mappings.Receive(t.Context(), receipt(session), applying(joined(session, user), false))
 				if err != nil || reception != ports.Stored {
 					t.Errorf("receive: %s %v", reception, err)
 				}
