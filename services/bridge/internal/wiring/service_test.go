@@ -7,6 +7,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -265,8 +266,15 @@ func (s *sessions) token(session, user string, role events.Role) (commands.Token
 		TTLSeconds: 60, Kind: events.KindVideo, IssuedAt: events.At(time.Now()),
 	})
 	require.NoError(s.t, err)
-	body, err := s.commands.Call(s.t.Context(), topology.CommandsExchange, commands.TokenIssueName, request, nil)
-	require.NoError(s.t, err)
+	var body []byte
+	testkit.Eventually(s.t, time.Minute, func(ctx context.Context) error {
+		body, err = s.commands.Call(ctx, topology.CommandsExchange, commands.TokenIssueName, request, nil)
+		if errors.Is(err, rabbitmq.ErrUnroutable) {
+			return err // A bridge takes commands a moment after it is ready for webhooks.
+		}
+		require.NoError(s.t, err)
+		return nil
+	})
 	reply, err := commands.DecodeTokenReply(body)
 	require.NoError(s.t, err)
 	return reply.Value()
