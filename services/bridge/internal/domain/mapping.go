@@ -36,7 +36,8 @@ type Member struct {
 }
 
 // Track is a track of a participant's current connection. A closed one is remembered until the
-// connection ends, so that a late or repeated fact doesn't open it again.
+// connection ends, so that a late or repeated fact doesn't open it again. One that was published
+// before its connection was fully in the room waits for that, and is open from then on.
 type Track struct {
 	SID         string
 	Kind        events.TrackKind
@@ -45,6 +46,7 @@ type Track struct {
 	MimeType    string // "" where it isn't known
 	PublishedAt time.Time
 	Open        bool
+	Awaits      string // sid of the connection that has not joined yet; "" once it has
 }
 
 // Participant is one device of a user that was given a token.

@@ -2,6 +2,7 @@ package domain
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"time"
 
@@ -19,6 +20,7 @@ func (a *application) join(p *Participant, c Connection) {
 		p.Presence = Present
 	case a.s.over():
 		// Never shown: the room is about to be deleted.
+		return
 	default:
 		a.s.Episode++
 		p.Presence, p.Episode = Present, a.s.Episode
@@ -28,6 +30,7 @@ func (a *application) join(p *Participant, c Connection) {
 		}
 		a.emitJoined(*p)
 	}
+	a.openAwaiting(p)
 }
 
 // leave takes the end of a connection. Where its beginning was never seen it still tells that an
@@ -50,7 +53,7 @@ func (a *application) leave(p *Participant, c Connection, reason events.LeaveRea
 }
 
 // takeOver makes a newer connection the participant's current one and reports whether it is newer.
-// The tracks of the connection before are gone with it.
+// The tracks of the connection before are gone with it; those that waited for this one stay.
 func (a *application) takeOver(p *Participant, c Connection) bool {
 	joinedAt := c.JoinedAt.UTC()
 	if c.JoinedAt.IsZero() {
@@ -63,7 +66,8 @@ func (a *application) takeOver(p *Participant, c Connection) bool {
 		return false
 	}
 	a.closeTracks(p, joinedAt)
-	p.SID, p.JoinedAt, p.Tracks = c.SID, joinedAt, nil
+	p.SID, p.JoinedAt = c.SID, joinedAt
+	p.keepTracks(func(t Track) bool { return t.Awaits == c.SID })
 	a.changed = true
 	return true
 }
@@ -72,10 +76,13 @@ func (a *application) takeOver(p *Participant, c Connection) bool {
 func (a *application) depart(p *Participant, reason events.LeaveReason) {
 	at := latest(a.at, p.JoinedAt)
 	for _, t := range p.Tracks {
-		at = latest(at, t.PublishedAt)
+		if t.Awaits == "" {
+			at = latest(at, t.PublishedAt)
+		}
 	}
 	a.closeTracks(p, at)
-	p.Presence, p.Tracks = Absent, nil
+	p.Presence = Absent
+	p.keepTracks(func(t Track) bool { return t.Awaits != "" && t.Awaits != p.SID })
 	if !at.Before(a.s.LastLeftAt) {
 		a.s.LastLeftAt, a.s.LastLeftLost = at, departureOf(reason) == lost
 	}
@@ -83,29 +90,52 @@ func (a *application) depart(p *Participant, reason events.LeaveReason) {
 	a.changed = true
 }
 
-// publish opens a track of the current connection, once.
+// publish opens a track of the current connection, once. The provider tells of a connection when it is
+// fully in the room, which may come after its first track: such a track is kept for the join.
 func (a *application) publish(p *Participant, c Connection, t Track) {
-	if p.SID != c.SID || p.Presence != Present || t.SID == "" || a.s.over() {
+	if t.SID == "" || c.SID == "" || a.s.over() {
 		return
 	}
 	if _, known := p.Tracks[t.SID]; known {
 		return
 	}
-	t.Open = true
 	if t.PublishedAt.IsZero() {
 		t.PublishedAt = a.at
 	}
 	t.PublishedAt = t.PublishedAt.UTC()
+	switch {
+	case p.SID != c.SID:
+		t.Open, t.Awaits = false, c.SID
+		a.keepTrack(p, t)
+	case p.Presence == Present:
+		a.openTrack(p, t)
+	}
+}
+
+func (a *application) openTrack(p *Participant, t Track) {
+	t.Open, t.Awaits = true, ""
 	a.keepTrack(p, t)
 	a.emitPublished(*p, t)
 }
 
+// openAwaiting opens the tracks that waited for the current connection, which is in the room now.
+func (a *application) openAwaiting(p *Participant) {
+	for _, t := range p.tracksInOrder(func(t Track) bool { return t.Awaits == p.SID }) {
+		a.openTrack(p, t)
+	}
+}
+
 // unpublish closes a track. One that was never seen open is remembered as closed.
 func (a *application) unpublish(p *Participant, c Connection, t Track) {
+	known, seen := p.Tracks[t.SID]
+	if seen && known.Awaits != "" && known.Awaits == c.SID {
+		p.keepTracks(func(kept Track) bool { return kept.SID != t.SID })
+		a.changed = true
+		return
+	}
 	if p.SID != c.SID || !p.Shown() || t.SID == "" {
 		return
 	}
-	known, seen := p.Tracks[t.SID]
 	switch {
 	case !seen:
 		t.Open = false
@@ -118,16 +148,7 @@ func (a *application) unpublish(p *Participant, c Connection, t Track) {
 
 // closeTracks closes what is open, in the order in which it was opened.
 func (a *application) closeTracks(p *Participant, at time.Time) {
-	open := make([]Track, 0, len(p.Tracks))
-	for _, t := range p.Tracks {
-		if t.Open {
-			open = append(open, t)
-		}
-	}
-	slices.SortFunc(open, func(x, y Track) int {
-		return cmp.Or(x.PublishedAt.Compare(y.PublishedAt), cmp.Compare(x.SID, y.SID))
-	})
-	for _, t := range open {
+	for _, t := range p.tracksInOrder(func(t Track) bool { return t.Open }) {
 		a.closeTrack(p, t, at)
 	}
 }
@@ -144,4 +165,26 @@ func (a *application) keepTrack(p *Participant, t Track) {
 	}
 	p.Tracks[t.SID] = t
 	a.changed = true
+}
+
+// tracksInOrder lists the tracks wanted, in the order in which they were published.
+func (p *Participant) tracksInOrder(wanted func(Track) bool) []Track {
+	var list []Track
+	for _, t := range p.Tracks {
+		if wanted(t) {
+			list = append(list, t)
+		}
+	}
+	slices.SortFunc(list, func(x, y Track) int {
+		return cmp.Or(x.PublishedAt.Compare(y.PublishedAt), cmp.Compare(x.SID, y.SID))
+	})
+	return list
+}
+
+// keepTracks forgets every other track.
+func (p *Participant) keepTracks(wanted func(Track) bool) {
+	maps.DeleteFunc(p.Tracks, func(_ string, t Track) bool { return !wanted(t) })
+	if len(p.Tracks) == 0 {
+		p.Tracks = nil
+	}
 }

@@ -65,6 +65,7 @@ type trackRow struct {
 	MimeType    string    `gorm:"column:mime_type" json:"mime_type"`
 	PublishedAt time.Time `gorm:"column:published_at" json:"published_at"`
 	Open        bool      `gorm:"column:open" json:"open"`
+	Awaits      *string   `gorm:"column:awaits" json:"awaits"`
 }
 
 // TableName is gorm's.
@@ -119,14 +120,14 @@ func (r participantRow) participant() domain.Participant {
 func toTrackRow(sessionID, identity string, t domain.Track) trackRow {
 	return trackRow{
 		SessionID: sessionID, Identity: identity, TrackSID: t.SID, Kind: string(t.Kind), Source: string(t.Source),
-		Name: t.Name, MimeType: t.MimeType, PublishedAt: t.PublishedAt, Open: t.Open,
+		Name: t.Name, MimeType: t.MimeType, PublishedAt: t.PublishedAt, Open: t.Open, Awaits: orNull(t.Awaits),
 	}
 }
 
 func (r trackRow) track() domain.Track {
 	return domain.Track{
 		SID: r.TrackSID, Kind: events.TrackKind(r.Kind), Source: events.TrackSource(r.Source),
-		Name: r.Name, MimeType: r.MimeType, PublishedAt: r.PublishedAt.UTC(), Open: r.Open,
+		Name: r.Name, MimeType: r.MimeType, PublishedAt: r.PublishedAt.UTC(), Open: r.Open, Awaits: orZero(r.Awaits),
 	}
 }
 

@@ -3,7 +3,6 @@ package postgres
 import (
 	"encoding/json"
 	"fmt"
-	"maps"
 
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
@@ -74,8 +73,9 @@ func save(tx *gorm.DB, before, after domain.State) error {
 			return fmt.Errorf("storing what belongs to a mapping: %w", err)
 		}
 	}
-	for _, identity := range d.untracked {
-		if err := tx.Where("session_id = ? AND identity = ?", after.SessionID, identity).Delete(&trackRow{}).Error; err != nil {
+	for identity, sids := range d.forgotten {
+		err := tx.Where("session_id = ? AND identity = ? AND track_sid IN ?", after.SessionID, identity, sids).Delete(&trackRow{}).Error
+		if err != nil {
 			return fmt.Errorf("forgetting the tracks of a connection: %w", err)
 		}
 	}
@@ -87,11 +87,11 @@ type difference struct {
 	members      []memberRow
 	participants []participantRow
 	tracks       []trackRow
-	untracked    []string // identities whose tracks are all forgotten
+	forgotten    map[string][]string // sids of tracks by the identity whose they were
 }
 
 func differences(before, after domain.State) difference {
-	var d difference
+	d := difference{forgotten: map[string][]string{}}
 	for id, m := range after.Members {
 		if before.Members[id] != m {
 			d.members = append(d.members, toMemberRow(after.SessionID, m))
@@ -105,11 +105,10 @@ func differences(before, after domain.State) difference {
 			d.participants = append(d.participants, row)
 		}
 		old := before.Participants[identity].Tracks
-		if maps.Equal(old, p.Tracks) {
-			continue
-		}
-		if len(p.Tracks) == 0 {
-			d.untracked = append(d.untracked, identity)
+		for sid := range old {
+			if _, kept := p.Tracks[sid]; !kept {
+				d.forgotten[identity] = append(d.forgotten[identity], sid)
+			}
 		}
 		for sid, t := range p.Tracks {
 			if stored, there := old[sid]; !there || stored != t {
