@@ -104,6 +104,8 @@ func (a *application) publish(p *Participant, c Connection, t Track) {
 	}
 	t.PublishedAt = t.PublishedAt.UTC()
 	switch {
+	case p.SID != c.SID && t.PublishedAt.Before(p.JoinedAt):
+		// Of a connection before the current one.
 	case p.SID != c.SID:
 		t.Open, t.Awaits = false, c.SID
 		a.keepTrack(p, t)

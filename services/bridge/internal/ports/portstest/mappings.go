@@ -107,6 +107,8 @@ func comesBack(t *testing.T, s Store) {
 		domain.TrackPublished{Sighting: sighting(session), Connection: domain.Connection{Identity: "alice#default", SID: "PA_alice"},
 			Track: domain.Track{SID: "TR_2", Kind: events.TrackAudio, Source: events.SourceMicrophone, Name: "mic", PublishedAt: moment}},
 		domain.TrackUnpublished{Sighting: sighting(session), Connection: domain.Connection{Identity: "alice#default", SID: "PA_alice"}, Track: domain.Track{SID: "TR_1"}},
+		early(session, "TR_3"), early(session, "TR_4"),
+		domain.TrackUnpublished{Sighting: sighting(session), Connection: domain.Connection{Identity: "bob#default", SID: "PA_bob"}, Track: domain.Track{SID: "TR_4"}},
 		joined(session, "bob"),
 		domain.ParticipantLeft{Sighting: sighting(session), Connection: domain.Connection{Identity: "bob#default", SID: "PA_bob"}, Reason: events.LeaveConnectionTimeout},
 		domain.RoomFinished{Sighting: sighting(session)},
@@ -129,6 +131,12 @@ func comesBack(t *testing.T, s Store) {
 		return want
 	})
 	require.Equal(t, want.State(), load(t, s, session))
+}
+
+// early is a track of bob's that is told of before bob has joined.
+func early(session, sid string) domain.Fact {
+	return domain.TrackPublished{Sighting: sighting(session), Connection: domain.Connection{Identity: "bob#default", SID: "PA_bob"},
+		Track: domain.Track{SID: sid, Kind: events.TrackAudio, Source: events.SourceMicrophone, PublishedAt: moment}}
 }
 
 var errDecide = errors.New("decided not to")
