@@ -29,6 +29,8 @@ func TestCalls(t *testing.T) {
 		"webhooks replayed":          replays,
 		"webhooks refused":           refusals,
 		"another partition count":    partitionMismatch,
+		"the demo":                   demo,
+		"the demo without a stack":   demoWithoutStack,
 		"the lines of the README":    readmeLines,
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -155,7 +155,7 @@ func declareExchanges(t *testing.T, url string) {
 	require.NoError(t, err)
 	for _, e := range topology.Shared(topology.DefaultPartitions).Exchanges {
 		if e.Name == topology.EventsExchange || e.Name == topology.CommandsExchange {
-			require.NoError(t, ch.ExchangeDeclare(e.Name, string(e.Kind), true, false, e.Internal, false, e.Args))
+			require.NoError(t, ch.ExchangeDeclare(e.Name, e.Kind, true, false, e.Internal, false, e.Args))
 		}
 	}
 }

@@ -28,7 +28,7 @@ func readmeLines(t *testing.T, s *stack.Stack) {
 	require.Len(t, block, 2, "the README has no block of shell that begins with API=")
 	require.Contains(t, block[1], "http://127.0.0.1:8080")
 	script := strings.ReplaceAll(block[1], "http://127.0.0.1:8080", s.API.Base())
-	cmd := exec.CommandContext(testkit.Context(t, stack.Patience), "bash", "-euc", script) //nolint:gosec // Our own README.
+	cmd := exec.CommandContext(testkit.Context(t, stack.Patience), "bash", "-euc", script)
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH")}
 	output, err := cmd.CombinedOutput()
 	require.NoError(t, err, string(output))

@@ -35,7 +35,7 @@ type Client struct {
 
 // New gives a client for the API at base (scheme, host and port, no path), speaking for nobody until As.
 func New(base string) *Client {
-	return NewVia(base, http.DefaultTransport.(*http.Transport).Clone())
+	return NewVia(base, &http.Transport{MaxIdleConnsPerHost: 8, IdleConnTimeout: callTimeout})
 }
 
 // NewVia is New with the calls going through a transport of the caller's.
@@ -128,11 +128,8 @@ func (c *Client) Ready(ctx context.Context) (int, json.RawMessage, error) {
 	if err != nil {
 		return 0, nil, fmt.Errorf("making the request for /readyz: %w", err)
 	}
-	res, body, err := c.exchange(req)
-	if err != nil {
-		return 0, nil, err
-	}
-	return res.StatusCode, body, nil
+	a, err := c.exchange(req)
+	return a.status, a.body, err
 }
 
 // request is one call of the API.
@@ -149,32 +146,32 @@ func sessionPath(sessionID string) string { return "/v1/call/sessions/" + url.Pa
 // session makes a call that answers with a session.
 func (c *Client) session(ctx context.Context, r request) (Session, error) {
 	var s Session
-	res, err := c.do(ctx, r, &s)
+	header, err := c.do(ctx, r, &s)
 	if err != nil {
 		return Session{}, err
 	}
-	s.ETag = res.Header.Get("ETag")
-	s.Location = res.Header.Get("Location")
+	s.ETag = header.Get("ETag")
+	s.Location = header.Get("Location")
 	return s, nil
 }
 
-// do makes the call and decodes the answer that is wanted into out; a problem document is returned as *Problem.
-func (c *Client) do(ctx context.Context, r request, out any) (*http.Response, error) {
+// do makes the call, decodes the answer that is wanted into out and gives its headers; a problem document is returned as *Problem.
+func (c *Client) do(ctx context.Context, r request, out any) (http.Header, error) {
 	req, err := c.newRequest(ctx, r)
 	if err != nil {
 		return nil, err
 	}
-	res, body, err := c.exchange(req)
+	a, err := c.exchange(req)
 	if err != nil {
 		return nil, err
 	}
-	if res.StatusCode != r.want {
-		return nil, refusal(req, res, body)
+	if a.status != r.want {
+		return nil, a.refusal(req)
 	}
-	if err := json.Unmarshal(body, out); err != nil {
+	if err := json.Unmarshal(a.body, out); err != nil {
 		return nil, fmt.Errorf("%s %s: reading the answer: %w", r.method, req.URL.Path, err)
 	}
-	return res, nil
+	return a.header, nil
 }
 
 func (c *Client) newRequest(ctx context.Context, r request) (*http.Request, error) {
@@ -209,30 +206,37 @@ func (c *Client) newRequest(ctx context.Context, r request) (*http.Request, erro
 	return req, nil
 }
 
+// answer is an answer that was read to its end.
+type answer struct {
+	status int
+	header http.Header
+	body   []byte
+}
+
 // exchange sends the request and reads the whole answer, bounded.
-func (c *Client) exchange(req *http.Request) (*http.Response, []byte, error) {
+func (c *Client) exchange(req *http.Request) (answer, error) {
 	res, err := c.http.Do(req)
 	if err != nil {
-		return nil, nil, fmt.Errorf("%s %s: %w", req.Method, req.URL.Path, err)
+		return answer{}, fmt.Errorf("%s %s: %w", req.Method, req.URL.Path, err)
 	}
 	body, err := io.ReadAll(io.LimitReader(res.Body, maxBody))
 	if err = errors.Join(err, res.Body.Close()); err != nil {
-		return nil, nil, fmt.Errorf("%s %s: reading the answer: %w", req.Method, req.URL.Path, err)
+		return answer{}, fmt.Errorf("%s %s: reading the answer: %w", req.Method, req.URL.Path, err)
 	}
-	return res, body, nil
+	return answer{status: res.StatusCode, header: res.Header, body: body}, nil
 }
 
 // refusal turns an answer that isn't the one wanted into an error: the *Problem it carries, or what it is instead.
-func refusal(req *http.Request, res *http.Response, body []byte) error {
-	mediaType, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type"))
+func (a answer) refusal(req *http.Request) error {
+	mediaType, _, _ := mime.ParseMediaType(a.header.Get("Content-Type"))
 	if mediaType != "application/problem+json" {
-		return fmt.Errorf("%s %s answered %s with %q instead of a problem document: %.200s",
-			req.Method, req.URL.Path, res.Status, mediaType, body)
+		return fmt.Errorf("%s %s answered %d with %q instead of a problem document: %.200s",
+			req.Method, req.URL.Path, a.status, mediaType, a.body)
 	}
 	var p Problem
-	if err := json.Unmarshal(body, &p); err != nil {
-		return fmt.Errorf("%s %s answered %s with a problem document that can't be read: %w", req.Method, req.URL.Path, res.Status, err)
+	if err := json.Unmarshal(a.body, &p); err != nil {
+		return fmt.Errorf("%s %s answered %d with a problem document that can't be read: %w", req.Method, req.URL.Path, a.status, err)
 	}
-	p.Method, p.Path, p.RetryAfter = req.Method, req.URL.Path, res.Header.Get("Retry-After")
+	p.Method, p.Path, p.RetryAfter = req.Method, req.URL.Path, a.header.Get("Retry-After")
 	return &p
 }

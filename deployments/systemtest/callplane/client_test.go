@@ -25,7 +25,7 @@ func api(t *testing.T, status int, contentType, body string) (*callplane.Client,
 		w.Header().Set("ETag", `"4"`)
 		w.Header().Set("Retry-After", "1")
 		w.WriteHeader(status)
-		fmt.Fprint(w, body)
+		_, _ = io.WriteString(w, body)
 	}))
 	client := callplane.New(server.URL)
 	t.Cleanup(func() { client.Close(); server.Close() })

@@ -25,14 +25,17 @@ var Services = []string{"sessions", "bridge"}
 // built holds the binaries of this test process.
 var built = sync.OnceValues(buildAll)
 
-// Binary gives the path of the service's binary, built with the race detector; all are built once for a test process.
-func Binary(t testing.TB, service string) string {
+// Demo is the name of the demo among the binaries.
+const Demo = "demo"
+
+// Binary gives the path of a service's binary, or the demo's, built with the race detector; all are built once for a test process.
+func Binary(t testing.TB, name string) string {
 	t.Helper()
 	dir, err := built()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return filepath.Join(dir, service)
+	return filepath.Join(dir, name)
 }
 
 func buildAll() (string, error) {
@@ -47,13 +50,21 @@ func buildAll() (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), buildPatience)
 	defer cancel()
 	for _, service := range Services {
-		cmd := exec.CommandContext(ctx, "go", "build", "-race", "-o", filepath.Join(dir, service), "./cmd/"+service) //nolint:gosec // Fixed names.
-		cmd.Dir = filepath.Join(testkit.Root(), "services", service)
-		if output, err := cmd.CombinedOutput(); err != nil {
-			return "", fmt.Errorf("building %s: %w\n%s", service, err, output)
+		if err := build(ctx, filepath.Join("services", service), service, dir); err != nil {
+			return "", err
 		}
 	}
-	return dir, nil
+	return dir, build(ctx, filepath.Join("deployments", "systemtest"), Demo, dir)
+}
+
+// build builds a command of a module into dir.
+func build(ctx context.Context, module, name, dir string) error {
+	cmd := exec.CommandContext(ctx, "go", "build", "-race", "-o", filepath.Join(dir, name), "./cmd/"+name) //nolint:gosec // Fixed names.
+	cmd.Dir = filepath.Join(testkit.Root(), module)
+	if output, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("building %s: %w\n%s", name, err, output)
+	}
+	return nil
 }
 
 // removeStale removes the binaries of test processes that are gone; the last process's stay until the next.

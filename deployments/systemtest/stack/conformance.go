@@ -36,7 +36,7 @@ type conformance struct {
 }
 
 func conforming(t testing.TB) *conformance {
-	return &conformance{t: t, next: http.DefaultTransport.(*http.Transport).Clone()}
+	return &conformance{t: t, next: &http.Transport{MaxIdleConnsPerHost: 8, IdleConnTimeout: Patience}}
 }
 
 // RoundTrip is http.RoundTripper's. An answer that breaks the description fails the test and is given all the same.

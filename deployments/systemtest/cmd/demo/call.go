@@ -201,8 +201,9 @@ func causeOf(s seen) (cause, text string) {
 		return "end", "PATCH"
 	case events.CallUpdated, events.CallEnded, events.CallDisconnected:
 		return "end", "PATCH"
+	default:
+		return "", ""
 	}
-	return "", ""
 }
 
 // pause waits one poll interval, less when ctx ends.

@@ -129,17 +129,17 @@ func roomName(sessionID string) string { return "call-" + sessionID }
 
 // report says what went wrong, what the session looks like, and where to look.
 func (d *demo) report(ctx context.Context, w io.Writer, err error) {
-	fmt.Fprintf(w, "\n%s\n\n%v\n", d.line.paint(red, "The demo FAILED."), err)
+	say(w, "\n%s\n\n%v\n", d.line.paint(red, "The demo FAILED."), err)
 	if d.follower != nil {
-		fmt.Fprintf(w, "\nThe session's log, as far as it came:\n")
+		say(w, "\nThe session's log, as far as it came:\n")
 		for _, e := range d.follower.events() {
-			fmt.Fprintf(w, "  %s  %s\n", e.Timestamp, strings.TrimSpace(string(e.Type)+" "+e.facts.UserID))
+			say(w, "  %s  %s\n", e.Timestamp, strings.TrimSpace(string(e.Type)+" "+e.facts.UserID))
 		}
 	}
 	if d.session.SessionID != "" {
-		fmt.Fprintf(w, "\nThe session:\n%s\n", d.sessionBody(ctx))
+		say(w, "\nThe session:\n%s\n", d.sessionBody(ctx))
 	}
-	fmt.Fprintf(w, "\nWhere to look: `make logs` shows what the services and servers said; %s/readyz says how sessions is.\n", d.settings.api())
+	say(w, "\nWhere to look: `make logs` shows what the services and servers said; %s/readyz says how sessions is.\n", d.settings.api())
 }
 
 // sessionBody is the session as it is now, as text for people.
@@ -158,7 +158,7 @@ func (d *demo) sessionBody(ctx context.Context) string {
 // farewell ends with where to look next.
 func (d *demo) farewell(w io.Writer) {
 	api, id := d.settings.api(), d.session.SessionID
-	fmt.Fprintf(w, `
+	say(w, `
 %s created → active → ended, %d events, each once.
 
 Where to look next
@@ -177,3 +177,6 @@ func text(s *string) string {
 	}
 	return *s
 }
+
+// say writes to the terminal; if that fails there is nobody to tell.
+func say(w io.Writer, format string, args ...any) { _, _ = fmt.Fprintf(w, format, args...) }

@@ -39,7 +39,7 @@ func logOf(t *testing.T, lines []string) (*demo, *bytes.Buffer) {
 		}
 		w.Header().Set("Content-Type", "application/json")
 		upTo := min(after+3, len(items)) // pages of two
-		fmt.Fprintf(w, `{"items":[%s],"hasMore":%t}`, strings.Join(items[after+1:upTo], ","), upTo < len(items))
+		_, _ = fmt.Fprintf(w, `{"items":[%s],"hasMore":%t}`, strings.Join(items[after+1:upTo], ","), upTo < len(items))
 	}))
 	t.Cleanup(server.Close)
 	api := callplane.New(server.URL).As(alice)

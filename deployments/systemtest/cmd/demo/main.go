@@ -24,7 +24,7 @@ func main() {
 func run(environ []string, stdout *os.File, stderr io.Writer) int {
 	s, err := loadSettings(environ)
 	if err != nil {
-		fmt.Fprintf(stderr, "demo: %v\n", err)
+		say(stderr, "demo: %v\n", err)
 		return 2
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

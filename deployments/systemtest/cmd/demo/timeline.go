@@ -52,7 +52,7 @@ func (t *timeline) paint(colour, text string) string {
 }
 
 func (t *timeline) line(format string, args ...any) {
-	fmt.Fprintf(t.out, format+"\n", args...)
+	say(t.out, format+"\n", args...)
 }
 
 // header says what the columns are.
@@ -167,6 +167,7 @@ func (f facts) state(t events.Type) string {
 		return "ended"
 	case events.CallFailed:
 		return "failed"
+	default:
+		return ""
 	}
-	return ""
 }
