@@ -84,6 +84,9 @@ func TestGracefulShutdown(t *testing.T) {
 	s.AwaitEvent(t, id, alice, "call.disconnected completed")
 	for _, p := range []*stack.Process{s.Sessions, s.Bridge} {
 		require.Zero(t, p.Stop(t), "exit code after SIGTERM")
+		for what, version := range serverVersions(t, s) {
+			require.Contains(t, p.Log(), `"`+version, "the log doesn't say which %s it runs on", what)
+		}
 		for line := range strings.Lines(p.Log()) {
 			require.True(t, strings.HasPrefix(line, "{"), "a line of the log is not JSON: %s", line)
 			require.NotContains(t, line, `"level":"ERROR"`)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/callplane/callplane/deployments/systemtest/stack"
 	"github.com/callplane/callplane/libs/testkit"
 )
 
@@ -44,6 +45,17 @@ func TestServersAreThePinned(t *testing.T) {
 		require.Equal(t, want[0], got[0], "%s: another major version", name)
 		require.GreaterOrEqual(t, weight(got), weight(want), "%s: older than pinned", name)
 	}
+}
+
+// serverVersions are the versions of what the services of a stack run on and with, as those say themselves.
+func serverVersions(t *testing.T, s *stack.Stack) map[string]string {
+	t.Helper()
+	var overview struct {
+		Version string `json:"rabbitmq_version"`
+	}
+	s.Vhost.Broker.Management.Get(t, "/api/overview", &overview)
+	postgres, _, _ := strings.Cut(query(t, s.SessionsDB.AdminURL, "SHOW server_version")[0], " ")
+	return map[string]string{"RabbitMQ": overview.Version, "PostgreSQL": postgres, "Go": "go" + pins(t)["GO_VERSION"]}
 }
 
 // liveKitVersion asks the server's own binary.
