@@ -35,7 +35,7 @@ type HTTPSettings struct {
 // DatabaseSettings say where the service's PostgreSQL is.
 type DatabaseSettings struct {
 	URL            config.Secret `env:"DATABASE_URL,required" validate:"url" help:"PostgreSQL URL of the service's own role, which reads and writes rows"`
-	MigrateURL     config.Secret `env:"MIGRATE_DATABASE_URL" validate:"url" help:"PostgreSQL URL of the role that owns the schema; without it somebody else must migrate"`
+	MigrateURL     config.Secret `env:"MIGRATE_DATABASE_URL" validate:"url" help:"PostgreSQL URL of the role that owns the schema; for migrations"`
 	MigrateOnStart bool          `env:"MIGRATE_ON_START" envDefault:"true" help:"whether serve brings the schema up to date first"`
 }
 
@@ -71,6 +71,9 @@ type MigrateSettings struct {
 func (s *Settings) Validate() []config.Problem {
 	var problems []config.Problem
 	bad := func(name, reason string) { problems = append(problems, config.Problem{Name: name, Reason: reason}) }
+	if s.Database.MigrateOnStart && s.Database.MigrateURL == "" {
+		bad("MIGRATE_DATABASE_URL", "is required to migrate; set it, or MIGRATE_ON_START=false where the migrate command is run otherwise")
+	}
 	if err := topology.CheckPartitions(s.Broker.Partitions); err != nil {
 		bad("EVENT_PARTITIONS", fmt.Sprintf("must be from %d to %d", topology.MinPartitions, topology.MaxPartitions))
 	}

@@ -15,6 +15,7 @@ import (
 func environ(changes ...string) []string {
 	return append([]string{
 		"DATABASE_URL=postgres://bridge@127.0.0.1:1/bridge",
+		"MIGRATE_DATABASE_URL=postgres://owner@127.0.0.1:1/bridge",
 		"AMQP_URL=amqp://bridge:x@127.0.0.1:1/",
 		"LIVEKIT_API_URL=http://127.0.0.1:1",
 		"LIVEKIT_PUBLIC_URL=wss://live.example",
@@ -34,13 +35,15 @@ func TestSettingsAreCheckedAllAtOnce(t *testing.T) {
 	for name, bad := range map[string]string{
 		"HTTP_ADDR": "nowhere", "EVENT_PARTITIONS": "0", "LIVEKIT_API_URL": "livekit:7880", "LIVEKIT_PUBLIC_URL": "http://x",
 		"LIVEKIT_API_SECRET": leaked, "LIVEKIT_WEBHOOK_KEYS": "k: " + leaked, "ROOM_DEPARTURE_TIMEOUT": "1ms", "ROOM_EMPTY_TIMEOUT": "48h",
-		"SHUTDOWN_TIMEOUT": "0s", "LOG_LEVEL": "loud", "LOG_FORMAT": "xml",
+		"SHUTDOWN_TIMEOUT": "0s", "LOG_LEVEL": "loud", "LOG_FORMAT": "xml", "MIGRATE_DATABASE_URL": "",
 	} {
 		_, err := config.Load[Settings](environ(name + "=" + bad))
 		require.ErrorContains(t, err, name, bad)
 		require.NotContains(t, err.Error(), leaked)
 	}
-	_, err := config.Load[Settings](nil)
+	_, err := config.Load[Settings](environ("MIGRATE_DATABASE_URL=", "MIGRATE_ON_START=false"))
+	require.NoError(t, err, "somebody else migrates")
+	_, err = config.Load[Settings](nil)
 	for _, name := range []string{"DATABASE_URL", "AMQP_URL", "LIVEKIT_API_URL", "LIVEKIT_PUBLIC_URL", "LIVEKIT_API_KEY", "LIVEKIT_API_SECRET"} {
 		require.ErrorContains(t, err, name)
 	}
