@@ -104,7 +104,8 @@ func TestModulesBuildAlone(t *testing.T) {
 	t.Parallel()
 	for _, module := range modules(t) {
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
-		cmd := exec.CommandContext(ctx, "go", "build", "./...")
+		// As the tests build it, so that nothing is compiled for this alone.
+		cmd := exec.CommandContext(ctx, "go", "build", "-race", "./...")
 		cmd.Dir = filepath.Join(testkit.Root(), module)
 		cmd.Env = append(os.Environ(), "GOWORK=off")
 		output, err := cmd.CombinedOutput()
