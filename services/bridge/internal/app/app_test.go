@@ -58,6 +58,7 @@ func (c *tally) take() []string {
 func (c *tally) Webhook(kind, outcome string) { c.note("webhook", kind, outcome) }
 func (c *tally) Refused(reason string)        { c.note("refused", reason) }
 func (c *tally) Token(outcome string)         { c.note("token", outcome) }
+func (c *tally) Presence(outcome string)      { c.note("presence", outcome) }
 func (c *tally) SessionEvent(kind string)     { c.note("session", kind) }
 func (c *tally) RoomDeletion(outcome string)  { c.note("deletion", outcome) }
 func (c *tally) EventMade(kind string)        { c.note("event", kind) }

@@ -5,6 +5,7 @@ type Tally interface {
 	Webhook(kind, outcome string)     // a genuine webhook, and what became of it
 	Refused(reason string)            // a request to the webhook's address that is not a genuine webhook
 	Token(outcome string)             // a token command, and "issued" or why not
+	Presence(outcome string)          // a presence command, and "connected", "activated", "nobody" or why it wasn't answered
 	SessionEvent(kind string)         // an event of a session that was taken in
 	RoomDeletion(outcome string)      // an attempt to delete a room
 	EventMade(kind string)            // a canonical event that was stored for publishing

@@ -178,6 +178,10 @@ func newIssueToken(m ports.Mappings, tokens ports.Tokens, tally ports.Tally) app
 	return app.IssueToken{Mappings: m, Tokens: tokens, Tally: tally}
 }
 
+func newShowPresence(rooms ports.MediaPresence, m ports.MappingReader, tally ports.Tally) app.ShowPresence {
+	return app.ShowPresence{Rooms: rooms, Mappings: m, Tally: tally}
+}
+
 func newApplySessionEvent(m ports.Mappings, tally ports.Tally, nudges ports.Nudges) app.ApplySessionEvent {
 	return app.ApplySessionEvent{Mappings: m, Tally: tally, Nudges: nudges}
 }
@@ -193,8 +197,8 @@ func consumeEvents(s Settings, c connections, follow app.ApplySessionEvent, dead
 	}, amqp.FollowSessions(follow))
 }
 
-func serveCommands(c connections, issue app.IssueToken, log *slog.Logger) {
-	rabbitmq.NewRPCServer(c.commands, Service, amqp.CommandServer(), amqp.ServeCommands(issue, log))
+func serveCommands(c connections, issue app.IssueToken, show app.ShowPresence, log *slog.Logger) {
+	rabbitmq.NewRPCServer(c.commands, Service, amqp.CommandServer(), amqp.ServeCommands(amqp.Commands{Token: issue, Presence: show}, log))
 }
 
 func logVersions(b Build, c connections, log *slog.Logger) {

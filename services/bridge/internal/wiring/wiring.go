@@ -42,15 +42,15 @@ func Options(s Settings, b Build) fx.Option {
 		// What is outside, each behind its port.
 		fx.Provide(
 			openDatabase, newGate,
-			fx.Annotate(postgres.NewStore, fx.As(new(ports.Mappings)), fx.As(new(ports.RoomDeletions)), fx.As(new(ports.Receipts))),
+			fx.Annotate(postgres.NewStore, fx.As(new(ports.Mappings)), fx.As(new(ports.MappingReader)), fx.As(new(ports.RoomDeletions)), fx.As(new(ports.Receipts))),
 			fx.Annotate(func(r prometheus.Registerer) *metrics.Tally { return metrics.NewTally(r) }, fx.As(new(ports.Tally))),
-			fx.Annotate(newRooms, fx.As(fx.Self()), fx.As(new(ports.MediaRooms))),
+			fx.Annotate(newRooms, fx.As(fx.Self()), fx.As(new(ports.MediaRooms)), fx.As(new(ports.MediaPresence))),
 			fx.Annotate(newTokens, fx.As(new(ports.Tokens))),
 			fx.Annotate(newWebhookReader, fx.As(new(ports.WebhookReader))),
 			newProbe, newConnections, newPublisher, newRelay, newNudges,
 		),
 		// The use cases.
-		fx.Provide(newHandleWebhook, newIssueToken, newApplySessionEvent, newDeleteRooms, newForgetReceipts),
+		fx.Provide(newHandleWebhook, newIssueToken, newShowPresence, newApplySessionEvent, newDeleteRooms, newForgetReceipts),
 		// What comes in.
 		fx.Provide(newWebhooks),
 

@@ -42,6 +42,7 @@ func (f *fake) Do(_ context.Context, w ports.Webhook) error {
 func (f *fake) Refused(reason string) { f.refused = append(f.refused, reason) }
 func (*fake) Webhook(_, _ string)     {}
 func (*fake) Token(string)            {}
+func (*fake) Presence(string)         {}
 func (*fake) SessionEvent(string)     {}
 func (*fake) RoomDeletion(string)     {}
 func (*fake) EventMade(string)        {}

@@ -174,6 +174,27 @@ func TestRoomsAreDeletedAndMissingOnesAreNoError(t *testing.T) {
 	require.ErrorIs(t, stranger.Delete(t.Context(), "call-over"), ports.ErrUnavailable)
 }
 
+func TestWhoIsConnectedIsListed(t *testing.T) {
+	s := newServer(t)
+	listed, err := s.rooms.Connected(t.Context(), "call-listed")
+	require.NoError(t, err, "a room that isn't there has nobody in it")
+	require.Empty(t, listed)
+	s.join(t, s.issue(t, "call-listed", "alice", events.RoleHost), nil)
+	bob := s.join(t, s.issue(t, "call-listed", "bob", events.RoleViewer), nil)
+	listed, err = s.rooms.Connected(t.Context(), "call-listed")
+	require.NoError(t, err)
+	require.ElementsMatch(t, []string{"alice#default", "bob#default"}, listed)
+	bob.Disconnect()
+	require.Eventually(t, func() bool {
+		listed, err := s.rooms.Connected(t.Context(), "call-listed")
+		return err == nil && len(listed) == 1 && listed[0] == "alice#default"
+	}, 20*time.Second, 20*time.Millisecond)
+
+	stranger := livekit.NewRooms(s.URL, s.APIKey, "another-secret-of-at-least-32-bytes")
+	_, err = stranger.Connected(t.Context(), "call-listed")
+	require.ErrorIs(t, err, ports.ErrUnavailable, "a refusal is no answer")
+}
+
 func TestTheProbeSeesLiveKitGoAndComeBack(t *testing.T) {
 	s := newServer(t)
 	if s.Container == nil {

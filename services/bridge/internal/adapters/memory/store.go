@@ -15,6 +15,7 @@ import (
 
 var (
 	_ ports.Mappings      = (*Store)(nil)
+	_ ports.MappingReader = (*Store)(nil)
 	_ ports.RoomDeletions = (*Store)(nil)
 	_ ports.Receipts      = (*Store)(nil)
 )
@@ -68,6 +69,17 @@ func (s *Store) ChangeSession(_ context.Context, sessionID string, decide ports.
 	}
 	s.store(change)
 	return nil
+}
+
+// Find implements ports.MappingReader.
+func (s *Store) Find(_ context.Context, sessionID string) (domain.Mapping, bool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.failure != nil {
+		return domain.Mapping{}, false, s.failure
+	}
+	state, known := s.mappings[sessionID]
+	return domain.Restore(state), known, nil
 }
 
 // Receive implements ports.Mappings.

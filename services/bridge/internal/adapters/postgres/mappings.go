@@ -20,6 +20,7 @@ type Store struct{ db *gorm.DB }
 
 var (
 	_ ports.Mappings      = (*Store)(nil)
+	_ ports.MappingReader = (*Store)(nil)
 	_ ports.RoomDeletions = (*Store)(nil)
 	_ ports.Receipts      = (*Store)(nil)
 )
@@ -39,6 +40,24 @@ func (s *Store) ChangeSession(ctx context.Context, sessionID string, decide port
 		}
 		return change(tx, row, decide)
 	})
+}
+
+// Find implements ports.MappingReader.
+func (s *Store) Find(ctx context.Context, sessionID string) (domain.Mapping, bool, error) {
+	var row mappingRow
+	db := s.db.WithContext(ctx)
+	err := db.Where(clause.Eq{Column: "session_id", Value: sessionID}).Take(&row).Error
+	if errors.Is(err, gorm.ErrRecordNotFound) {
+		return domain.Mapping{}, false, nil
+	}
+	if err != nil {
+		return domain.Mapping{}, false, outage(fmt.Errorf("reading a mapping: %w", err))
+	}
+	state, err := load(db, row)
+	if err != nil {
+		return domain.Mapping{}, false, outage(err)
+	}
+	return domain.Restore(state), true, nil
 }
 
 // Receive implements ports.Mappings. The receipt comes first: of two equal webhooks at once the second

@@ -19,6 +19,7 @@ import (
 // Store is an adapter under test.
 type Store struct {
 	Mappings  ports.Mappings
+	Reader    ports.MappingReader
 	Deletions ports.RoomDeletions
 	// Published returns the ids of the events that are to be published for a session, in order.
 	Published func(t testing.TB, sessionID string) []string
@@ -30,6 +31,7 @@ var moment = time.Date(2026, 11, 23, 8, 0, 0, 123_456_000, time.UTC)
 func Mappings(t *testing.T, open func(t *testing.T) Store) {
 	tests := map[string]func(t *testing.T, s Store){
 		"what is stored comes back":                       comesBack,
+		"a mapping is found without being made":           found,
 		"a decision that fails stores nothing":            rollsBack,
 		"a webhook has its effect once":                   once,
 		"webhooks of other rooms are only recorded":       elsewhere,
@@ -40,6 +42,22 @@ func Mappings(t *testing.T, open func(t *testing.T) Store) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) { test(t, open(t)) })
 	}
+}
+
+func found(t *testing.T, s Store) {
+	session := newSession()
+	_, known, err := s.Reader.Find(t.Context(), session)
+	require.NoError(t, err)
+	require.False(t, known)
+	_, known, err = s.Reader.Find(t.Context(), session)
+	require.NoError(t, err)
+	require.False(t, known, "looking makes nothing")
+	change(t, s, session, func(m domain.Mapping) domain.Mapping { return admit(t, m, "alice", "phone") })
+	m, known, err := s.Reader.Find(t.Context(), session)
+	require.NoError(t, err)
+	require.True(t, known)
+	require.Equal(t, load(t, s, session), m.State())
+	require.True(t, m.Seats("alice#phone"))
 }
 
 func newSession() string { return uuid.Must(uuid.NewV7()).String() }
