@@ -53,6 +53,15 @@ func (s *Session) evolve(payload events.Payload, at, logged time.Time) {
 		s.created(p, logged)
 	case events.CallUpdatedPayload:
 		s.updated(p, at, logged)
+	case events.CallMemberAddedPayload:
+		s.putMember(events.Member{UserID: p.UserID, Role: p.Role})
+		s.touch(p.SessionVersion, logged)
+	case events.CallMemberUpdatedPayload:
+		s.putMember(events.Member{UserID: p.UserID, Role: p.Role})
+		s.touch(p.SessionVersion, logged)
+	case events.CallMemberRemovedPayload:
+		s.dropMember(p.UserID)
+		s.touch(p.SessionVersion, logged)
 	case events.CallEndedPayload:
 		ended := precise(p.EndedAt.Time)
 		s.state.Status, s.state.EndedAt, s.state.EndReason = events.StatusEnded, &ended, &p.Reason

@@ -130,8 +130,12 @@ func newAPI(
 		Update: app.UpdateSession{Store: store, Clock: clock, IDs: ids},
 		Token:  app.IssueToken{Store: store, Tokens: tokens, Clock: clock},
 		Events: app.ListEvents{Store: store},
-		Auth:   auth,
-		Ready:  gate.Opened(),
+
+		SetMember:    app.SetMember{Store: store, Clock: clock, IDs: ids},
+		RemoveMember: app.RemoveMember{Store: store, Clock: clock, IDs: ids},
+
+		Auth:  auth,
+		Ready: gate.Opened(),
 	}
 }
 

@@ -22,13 +22,18 @@ type API struct {
 	Update app.UpdateSession
 	Token  app.IssueToken
 	Events app.ListEvents
-	Auth   Authenticator
-	Ready  <-chan struct{} // closed once work may begin; before that every answer is 503
+
+	SetMember    app.SetMember
+	RemoveMember app.RemoveMember
+
+	Auth  Authenticator
+	Ready <-chan struct{} // closed once work may begin; before that every answer is 503
 }
 
 const (
 	sessionsPath = "/v1/call/sessions"
 	idParam      = "sessionId"
+	userParam    = "userId"
 )
 
 // Mount adds the routes to an engine that answers everything else with problems.
@@ -39,6 +44,8 @@ func (a API) Mount(engine *gin.Engine) {
 	v1.GET("/:"+idParam, a.getSession)
 	v1.PATCH("/:"+idParam, a.updateSession)
 	v1.POST("/:"+idParam+"/token", a.issueToken)
+	v1.PUT("/:"+idParam+"/members/:"+userParam, a.putMember)
+	v1.DELETE("/:"+idParam+"/members/:"+userParam, a.deleteMember)
 	v1.GET("/:"+idParam+"/events", a.listEvents)
 }
 

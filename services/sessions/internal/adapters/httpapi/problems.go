@@ -27,6 +27,9 @@ var (
 			WithDetail("Only what the provider reports activates a session with this provider.")
 	providerNotSupported = problem.New(http.StatusConflict, "provider_not_supported", "No tokens for this provider").
 				WithDetail("Tokens are issued for sessions with provider livekit.")
+	ownerImmutable = problem.New(http.StatusConflict, "owner_immutable", "The owner stays a host").
+			WithDetail("The owner of a session can't be removed or given another role.")
+	notAMember  = problem.NotFound.WithDetail("There is no such member in this session.")
 	deviceLimit = problem.New(http.StatusConflict, "device_limit", "Too many devices").
 			WithDetail("You are in the session with as many devices as are allowed. Use one of their ids, or leave with one.")
 	invalidTransition   = problem.New(http.StatusConflict, "invalid_transition", "Invalid transition")
@@ -47,6 +50,8 @@ var table = []struct {
 	{domain.ErrCorrelationMismatch, correlationMismatch},
 	{domain.ErrProviderManaged, providerManaged},
 	{domain.ErrProviderNotSupported, providerNotSupported},
+	{domain.ErrOwnerImmutable, ownerImmutable},
+	{domain.ErrNotAMember, notAMember},
 	{ports.ErrDeviceLimit, deviceLimit},
 	{ports.ErrProviderUnavailable, providerUnavailable},
 	{ports.ErrUnavailable, problem.Unavailable},
