@@ -2,6 +2,7 @@ package domain
 
 import (
 	"slices"
+	"time"
 
 	"github.com/callplane/callplane/contracts/events"
 )
@@ -21,8 +22,9 @@ var scopes = []Scope{ScopeRead, ScopeEvents, ScopeUsage, ScopeAdmin}
 
 // Principal is an authenticated caller.
 type Principal struct {
-	UserID string
-	Scopes []Scope
+	UserID    string
+	Scopes    []Scope
+	ExpiresAt time.Time // until when they have shown who they are; zero: without an end
 }
 
 // Has says whether the principal was given the scope.

@@ -1,8 +1,6 @@
 package wiring
 
 import (
-	"fmt"
-	"slices"
 	"time"
 
 	"github.com/callplane/callplane/contracts/topology"
@@ -18,17 +16,16 @@ type Settings struct {
 	MigrateOnStart     bool          `env:"MIGRATE_ON_START" envDefault:"true" help:"migrate before serving; replicas may start at once"`
 	AMQPURL            config.Secret `env:"AMQP_URL,required" validate:"url" help:"RabbitMQ URL, such as amqp://sessions:password@host:5672/%2F"`
 	EventPartitions    int           `env:"EVENT_PARTITIONS" envDefault:"8" help:"partitions of the event queues; fixed by the first start on a broker"`
-	AuthMode           string        `env:"AUTH_MODE,required" help:"way in which callers show who they are: dev (the headers X-User-Id and X-Scopes are believed; never where others can reach it)"`
+	AuthMode           string        `env:"AUTH_MODE" envDefault:"jwt" help:"how callers show who they are: jwt (Authorization: Bearer), or dev (the headers X-User-Id and X-Scopes are believed; never where others can reach it)"`
+	AuthJWKSURL        string        `env:"AUTH_JWKS_URL" help:"URL of the identity provider's JWK set, for tokens signed with RS256, ES256 or EdDSA" validate:"http_url"`
+	AuthHS256Secret    config.Secret `env:"AUTH_HS256_SECRET" help:"secret that tokens are signed with (HS256), of at least 32 bytes; instead of AUTH_JWKS_URL"`
+	AuthIssuer         string        `env:"AUTH_ISSUER" help:"claim iss that tokens must have; required with AUTH_JWKS_URL"`
+	AuthAudience       string        `env:"AUTH_AUDIENCE" help:"claim aud that tokens must have, among others; required with AUTH_JWKS_URL"`
 	LogLevel           string        `env:"LOG_LEVEL" envDefault:"info" help:"debug, info, warn or error" validate:"oneof=debug info warn error"`
 	LogFormat          string        `env:"LOG_FORMAT" envDefault:"json" help:"json or text" validate:"oneof=json text"`
 	ShutdownDelay      time.Duration `env:"SHUTDOWN_DELAY" envDefault:"0s" help:"how long to serve on after /readyz says no, for balancers to notice" validate:"min=0s"`
 	ShutdownTimeout    time.Duration `env:"SHUTDOWN_TIMEOUT" envDefault:"25s" help:"how long everything may take to end, the delay included" validate:"min=1s"`
 }
-
-const authDev = "dev"
-
-// authModes are the modes that this version knows.
-var authModes = []string{authDev}
 
 // Validate implements config.Validator.
 func (s *Settings) Validate() []config.Problem {
@@ -40,9 +37,7 @@ func (s *Settings) Validate() []config.Problem {
 	if err := topology.CheckPartitions(s.EventPartitions); err != nil {
 		add("EVENT_PARTITIONS", "is wrong: "+err.Error())
 	}
-	if s.AuthMode != "" && !slices.Contains(authModes, s.AuthMode) {
-		add("AUTH_MODE", fmt.Sprintf("%q is not a mode of this version; the modes are: %v", s.AuthMode, authModes))
-	}
+	problems = append(problems, s.authProblems()...)
 	if s.ShutdownDelay >= s.ShutdownTimeout {
 		add("SHUTDOWN_DELAY", "must be shorter than SHUTDOWN_TIMEOUT, which includes it")
 	}

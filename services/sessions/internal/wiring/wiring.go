@@ -139,12 +139,6 @@ func newAPI(
 	}
 }
 
-// newAuthenticator returns the one of AUTH_MODE, which the settings have been checked for.
-func newAuthenticator(log *slog.Logger) httpapi.Authenticator {
-	log.Warn("AUTH_MODE=dev: X-User-Id and X-Scopes are believed, so whoever reaches this API can be anybody; for development only")
-	return httpapi.DevAuth{}
-}
-
 // addChecks says what readiness needs: the own database; without the broker reads go on.
 func addChecks(health *httpserver.Health, gate *libpostgres.Gate, broker *amqp.Broker) {
 	health.Require("postgres", gate.Check)

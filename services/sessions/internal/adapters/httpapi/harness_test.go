@@ -59,17 +59,18 @@ func setup(t *testing.T) *bundle {
 	return setupWith(t, memory.NewStore())
 }
 
-func setupWith(t *testing.T, store ports.SessionStore) *bundle {
+// setupWith is setup on another store; change may give the API and its engine something else.
+func setupWith(t *testing.T, store ports.SessionStore, change ...func(*httpapi.API, *httpserver.Options)) *bundle {
 	t.Helper()
 	b := &bundle{
 		t: t, store: store, clock: memory.NewClock(portstest.Start), tokens: &memory.Tokens{}, counters: &memory.Counters{}, log: &bytes.Buffer{},
 	}
-	b.engine = httpserver.NewEngine(httpserver.Options{
+	options := httpserver.Options{
 		Service: "sessions", Log: slog.New(slog.NewTextHandler(b.log, &slog.HandlerOptions{Level: slog.LevelDebug})), HandlerTimeout: 5 * time.Second,
-	})
+	}
 	ready := make(chan struct{})
 	close(ready)
-	httpapi.API{
+	api := httpapi.API{
 		Create: app.CreateSession{Store: store, Clock: b.clock, IDs: memory.IDs{}},
 		Get:    app.GetSession{Store: store},
 		Update: app.UpdateSession{Store: store, Clock: b.clock, IDs: memory.IDs{}},
@@ -81,7 +82,12 @@ func setupWith(t *testing.T, store ports.SessionStore) *bundle {
 
 		Auth:  httpapi.DevAuth{},
 		Ready: ready,
-	}.Mount(b.engine)
+	}
+	for _, c := range change {
+		c(&api, &options)
+	}
+	b.engine = httpserver.NewEngine(options)
+	api.Mount(b.engine)
 	return b
 }
 

@@ -72,9 +72,18 @@ func problemOf(err error) (problem.Problem, map[string]string, error) {
 		headers["Retry-After"] = retryAfter
 		cause = err
 	case http.StatusUnauthorized:
-		headers["WWW-Authenticate"] = `Bearer realm="callplane"`
+		headers["WWW-Authenticate"] = challengeOf(err)
 	}
 	return p, headers, cause
+}
+
+// challengeOf says how to authenticate (RFC 9110, section 11.6.1).
+func challengeOf(err error) string {
+	var unauthenticated *unauthenticatedError
+	if errors.As(err, &unauthenticated) {
+		return unauthenticated.challenge
+	}
+	return challenge
 }
 
 func lookUp(err error) (p problem.Problem, unknown error) {
