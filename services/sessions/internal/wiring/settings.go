@@ -21,6 +21,8 @@ type Settings struct {
 	AuthHS256Secret    config.Secret `env:"AUTH_HS256_SECRET" help:"secret that tokens are signed with (HS256), of at least 32 bytes; instead of AUTH_JWKS_URL"`
 	AuthIssuer         string        `env:"AUTH_ISSUER" help:"claim iss that tokens must have; required with AUTH_JWKS_URL"`
 	AuthAudience       string        `env:"AUTH_AUDIENCE" help:"claim aud that tokens must have, among others; required with AUTH_JWKS_URL"`
+	ActivationTimeout  time.Duration `env:"ACTIVATION_TIMEOUT" envDefault:"10m" help:"how long a new session waits for the first participant before it fails" validate:"min=1s"`
+	SessionRetention   time.Duration `env:"SESSION_RETENTION" envDefault:"0s" help:"how long a session is kept after its end, then it is deleted with its whole log; 0 keeps everything"`
 	LogLevel           string        `env:"LOG_LEVEL" envDefault:"info" help:"debug, info, warn or error" validate:"oneof=debug info warn error"`
 	LogFormat          string        `env:"LOG_FORMAT" envDefault:"json" help:"json or text" validate:"oneof=json text"`
 	ShutdownDelay      time.Duration `env:"SHUTDOWN_DELAY" envDefault:"0s" help:"how long to serve on after /readyz says no, for balancers to notice" validate:"min=0s"`
@@ -38,6 +40,9 @@ func (s *Settings) Validate() []config.Problem {
 		add("EVENT_PARTITIONS", "is wrong: "+err.Error())
 	}
 	problems = append(problems, s.authProblems()...)
+	if s.SessionRetention != 0 && s.SessionRetention < time.Second {
+		add("SESSION_RETENTION", "must be 0 to keep everything, or at least 1s")
+	}
 	if s.ShutdownDelay >= s.ShutdownTimeout {
 		add("SHUTDOWN_DELAY", "must be shorter than SHUTDOWN_TIMEOUT, which includes it")
 	}

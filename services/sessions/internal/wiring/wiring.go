@@ -64,12 +64,14 @@ func Options(settings Settings, build Build) fx.Option {
 			newRelay,
 			newAuthenticator,
 			newAPI,
-			fx.Annotate(newStore, fx.As(new(ports.SessionStore))),
+			fx.Annotate(newStore, fx.As(new(ports.SessionStore)), fx.As(new(ports.Activations)), fx.As(new(ports.Retention))),
 			fx.Annotate(newTokens, fx.As(new(ports.MediaTokens))),
+			fx.Annotate(newPresence, fx.As(new(ports.MediaPresence))),
 			fx.Annotate(metrics.NewCounters, fx.As(new(ports.Counters))),
 			fx.Annotate(func() system.Clock { return system.Clock{} }, fx.As(new(ports.Clock))),
 			fx.Annotate(func() system.IDs { return system.IDs{} }, fx.As(new(ports.IDs))),
 			newApplyEvent,
+			newTimers,
 			rabbitmq.NewMetrics,
 		),
 		fx.Invoke(
@@ -78,6 +80,7 @@ func Options(settings Settings, build Build) fx.Option {
 			startPublishing,
 			startRelay,
 			startConsuming,
+			startTimers,
 			httpapi.API.Mount,
 			addChecks,
 			httpserverfx.Serve,
@@ -115,6 +118,10 @@ func newStore(db *gorm.DB, relay *outbox.Relay) *postgres.Store {
 
 func newTokens(broker *amqp.Broker, ids ports.IDs) *amqp.Tokens {
 	return amqp.NewTokens(broker.Caller(), ids)
+}
+
+func newPresence(broker *amqp.Broker, ids ports.IDs) *amqp.Presence {
+	return amqp.NewPresence(broker.Caller(), ids)
 }
 
 func newApplyEvent(store ports.SessionStore, clock ports.Clock, ids ports.IDs, counters ports.Counters) app.ApplyEvent {
