@@ -76,11 +76,12 @@ func (s *Store) DeleteFinal(ctx context.Context, age time.Duration, limit int) (
 	return s.remove(ctx, "delete old sessions", deleteFinalStatement, age, limit)
 }
 
+// deleteStrayStatement looks each event's session up by itself: NOT EXISTS would be planned as a join that reads all sessions.
 const deleteStrayStatement = `
 DELETE FROM quarantine WHERE id IN (
     SELECT q.id FROM quarantine q
      WHERE q.quarantined_at < statement_timestamp() - @age * interval '1 microsecond'
-       AND NOT EXISTS (SELECT 1 FROM sessions s WHERE s.id = q.session_id)
+       AND (SELECT s.id FROM sessions s WHERE s.id = q.session_id) IS NULL
      ORDER BY q.quarantined_at LIMIT @limit FOR UPDATE OF q SKIP LOCKED)`
 
 // DeleteStrayQuarantine implements ports.Retention.
