@@ -43,6 +43,7 @@ const (
 	probeInterval    = 10 * time.Second
 	deletionPoll     = 5 * time.Second
 	receiptsInterval = time.Hour
+	mappingsInterval = time.Hour
 )
 
 func telemetryConfig(s Settings, b Build) telemetryfx.Config {
@@ -188,6 +189,10 @@ func newApplySessionEvent(m ports.Mappings, tally ports.Tally, nudges ports.Nudg
 
 func newForgetReceipts(r ports.Receipts, log *slog.Logger) app.ForgetReceipts {
 	return app.ForgetReceipts{Receipts: r, Now: time.Now, Log: log, Every: receiptsInterval}
+}
+
+func newForgetMappings(m ports.OldMappings, log *slog.Logger) app.ForgetMappings {
+	return app.ForgetMappings{Mappings: m, Now: time.Now, Log: log, Every: mappingsInterval}
 }
 
 // consumeEvents and serveCommands put what handles messages on the connections, before these are dialled.

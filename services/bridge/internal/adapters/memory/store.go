@@ -18,6 +18,7 @@ var (
 	_ ports.MappingReader = (*Store)(nil)
 	_ ports.RoomDeletions = (*Store)(nil)
 	_ ports.Receipts      = (*Store)(nil)
+	_ ports.OldMappings   = (*Store)(nil)
 )
 
 // Store holds mappings, receipts, events to be published and rooms to be deleted.
@@ -26,6 +27,7 @@ type Store struct {
 
 	mu        sync.Mutex
 	mappings  map[string]domain.State // by session
+	changed   map[string]time.Time    // when a session's mapping was, last
 	receipts  map[string]ports.Receipt
 	outbox    []events.Sealed
 	deletions map[string]deletion // by room
@@ -41,7 +43,7 @@ type deletion struct {
 // NewStore returns an empty store that tells the time by now.
 func NewStore(now func() time.Time) *Store {
 	return &Store{
-		now: now, mappings: map[string]domain.State{}, receipts: map[string]ports.Receipt{}, deletions: map[string]deletion{},
+		now: now, mappings: map[string]domain.State{}, changed: map[string]time.Time{}, receipts: map[string]ports.Receipt{}, deletions: map[string]deletion{},
 	}
 }
 
@@ -113,6 +115,9 @@ func (s *Store) Receive(_ context.Context, receipt ports.Receipt, decide ports.D
 }
 
 func (s *Store) store(c ports.Change) {
+	if before, known := s.mappings[c.Mapping.SessionID()]; !known || before.Revision != c.Mapping.Revision() {
+		s.changed[c.Mapping.SessionID()] = s.now()
+	}
 	s.mappings[c.Mapping.SessionID()] = c.Mapping.State()
 	s.outbox = append(s.outbox, c.Events...)
 	if c.DeleteRoom {
@@ -217,6 +222,24 @@ func (s *Store) ForgetReceipts(_ context.Context, before time.Time, limit int) (
 	for id, r := range s.receipts {
 		if forgotten < limit && r.ReceivedAt.Before(before) {
 			delete(s.receipts, id)
+			forgotten++
+		}
+	}
+	return forgotten, nil
+}
+
+// ForgetMappings implements ports.OldMappings.
+func (s *Store) ForgetMappings(_ context.Context, before time.Time, limit int) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.failure != nil {
+		return 0, s.failure
+	}
+	forgotten := 0
+	for id, state := range s.mappings {
+		_, pending := s.deletions[state.RoomName]
+		if forgotten < limit && state.Final && !pending && s.changed[id].Before(before) {
+			delete(s.mappings, id)
 			forgotten++
 		}
 	}

@@ -10,7 +10,7 @@ import (
 
 func open(*testing.T) portstest.Store {
 	s := memory.NewStore(time.Now)
-	return portstest.Store{Mappings: s, Reader: s, Deletions: s, Published: func(_ testing.TB, sessionID string) []string {
+	return portstest.Store{Mappings: s, Reader: s, Old: s, Deletions: s, Published: func(_ testing.TB, sessionID string) []string {
 		var ids []string
 		for _, e := range s.Events() {
 			if e.SessionID == sessionID {

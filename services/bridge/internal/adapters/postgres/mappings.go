@@ -23,6 +23,7 @@ var (
 	_ ports.MappingReader = (*Store)(nil)
 	_ ports.RoomDeletions = (*Store)(nil)
 	_ ports.Receipts      = (*Store)(nil)
+	_ ports.OldMappings   = (*Store)(nil)
 )
 
 // NewStore returns the store in db, whose schema the migrations have made.

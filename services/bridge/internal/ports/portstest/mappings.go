@@ -20,6 +20,7 @@ import (
 type Store struct {
 	Mappings  ports.Mappings
 	Reader    ports.MappingReader
+	Old       ports.OldMappings
 	Deletions ports.RoomDeletions
 	// Published returns the ids of the events that are to be published for a session, in order.
 	Published func(t testing.TB, sessionID string) []string
@@ -32,6 +33,7 @@ func Mappings(t *testing.T, open func(t *testing.T) Store) {
 	tests := map[string]func(t *testing.T, s Store){
 		"what is stored comes back":                       comesBack,
 		"a mapping is found without being made":           found,
+		"old mappings of final sessions are forgotten":    forgotten,
 		"a decision that fails stores nothing":            rollsBack,
 		"a webhook has its effect once":                   once,
 		"webhooks of other rooms are only recorded":       elsewhere,
@@ -58,6 +60,48 @@ func found(t *testing.T, s Store) {
 	require.True(t, known)
 	require.Equal(t, load(t, s, session), m.State())
 	require.True(t, m.Seats("alice#phone"))
+}
+
+func forgotten(t *testing.T, s Store) {
+	final := func(m domain.Mapping) domain.Mapping {
+		m, _ = admit(t, m, "alice", "phone").Finalize(2)
+		return m
+	}
+	over, live, unfinished := []string{newSession(), newSession(), newSession()}, newSession(), newSession()
+	for _, session := range over {
+		change(t, s, session, final)
+	}
+	change(t, s, live, func(m domain.Mapping) domain.Mapping { return admit(t, m, "alice", "phone") })
+	require.NoError(t, s.Mappings.ChangeSession(t.Context(), unfinished, func(m domain.Mapping) (ports.Change, error) {
+		return ports.Change{Mapping: final(m), DeleteRoom: true}, nil
+	}))
+	forget := func(before time.Time, want int) {
+		t.Helper()
+		n, err := s.Old.ForgetMappings(t.Context(), before, 2)
+		require.NoError(t, err)
+		require.Equal(t, want, n)
+	}
+	forget(time.Now().Add(-time.Hour), 0)
+	later := time.Now().Add(time.Hour)
+	forget(later, 2)
+	forget(later, 1)
+	forget(later, 0)
+	known := func(session string) bool {
+		_, known, err := s.Reader.Find(t.Context(), session)
+		require.NoError(t, err)
+		return known
+	}
+	for _, session := range over {
+		require.False(t, known(session))
+	}
+	require.True(t, known(live), "a session that isn't over is kept, however old it is")
+	require.True(t, known(unfinished), "its room is still to be deleted")
+	claimed, err := s.Deletions.Claim(t.Context(), 10, time.Minute)
+	require.NoError(t, err)
+	require.Len(t, claimed, 1)
+	require.NoError(t, s.Deletions.Done(t.Context(), claimed[0]))
+	forget(later, 1)
+	require.False(t, known(unfinished))
 }
 
 func newSession() string { return uuid.Must(uuid.NewV7()).String() }
