@@ -21,6 +21,9 @@ type Settings struct {
 	AuthHS256Secret    config.Secret `env:"AUTH_HS256_SECRET" help:"secret that tokens are signed with (HS256), of at least 32 bytes; instead of AUTH_JWKS_URL"`
 	AuthIssuer         string        `env:"AUTH_ISSUER" help:"claim iss that tokens must have; required with AUTH_JWKS_URL"`
 	AuthAudience       string        `env:"AUTH_AUDIENCE" help:"claim aud that tokens must have, among others; required with AUTH_JWKS_URL"`
+	CORSAllowedOrigins []string      `env:"CORS_ALLOWED_ORIGINS" help:"origins of web pages that may use the API in a browser, such as https://app.example.com; exact, by comma"`
+	RateLimitRPS       float64       `env:"RATE_LIMIT_RPS" envDefault:"0" help:"requests a second that one caller may make, at each replica; 0 is without limit" validate:"min=0,max=1000000"`
+	TrustedProxies     []string      `env:"TRUSTED_PROXIES" help:"addresses or networks of proxies whose X-Forwarded-For is believed, by comma"`
 	ActivationTimeout  time.Duration `env:"ACTIVATION_TIMEOUT" envDefault:"10m" help:"how long a new session waits for the first participant before it fails" validate:"min=1s"`
 	SessionRetention   time.Duration `env:"SESSION_RETENTION" envDefault:"0s" help:"how long a session is kept after its end, then it is deleted with its whole log; 0 keeps everything"`
 	LogLevel           string        `env:"LOG_LEVEL" envDefault:"info" help:"debug, info, warn or error" validate:"oneof=debug info warn error"`
@@ -40,6 +43,7 @@ func (s *Settings) Validate() []config.Problem {
 		add("EVENT_PARTITIONS", "is wrong: "+err.Error())
 	}
 	problems = append(problems, s.authProblems()...)
+	problems = append(problems, s.edgeProblems()...)
 	if s.SessionRetention != 0 && s.SessionRetention < time.Second {
 		add("SESSION_RETENTION", "must be 0 to keep everything, or at least 1s")
 	}

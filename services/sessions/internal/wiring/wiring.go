@@ -3,6 +3,7 @@ package wiring
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
 	"runtime"
@@ -42,6 +43,10 @@ type Build struct {
 // Options is the whole service. Hooks run in the order of the invocations when it starts, and in reverse when it stops: first it takes no
 // more requests, then no more events, then what is in the outbox is published, and last the connections are closed.
 func Options(settings Settings, build Build) fx.Option {
+	proxies, err := settings.trustedProxies()
+	if err != nil {
+		return fx.Error(fmt.Errorf("TRUSTED_PROXIES %w", err))
+	}
 	return fx.Options(
 		fx.Supply(settings, build,
 			telemetryfx.Config{
@@ -49,7 +54,7 @@ func Options(settings Settings, build Build) fx.Option {
 			},
 			httpserverfx.Config{
 				Addr: settings.HTTPAddr, AdminAddr: settings.AdminAddr, ShutdownDelay: settings.ShutdownDelay,
-				Engine: httpserver.Options{Service: Service},
+				Engine: httpserver.Options{Service: Service, TrustedProxies: proxies},
 			},
 		),
 		fx.StopTimeout(settings.ShutdownTimeout),
@@ -63,6 +68,7 @@ func Options(settings Settings, build Build) fx.Option {
 			newBroker,
 			newRelay,
 			newAuthenticator,
+			newLimit,
 			newAPI,
 			fx.Annotate(newStore, fx.As(new(ports.SessionStore)), fx.As(new(ports.Activations)), fx.As(new(ports.Retention))),
 			fx.Annotate(newTokens, fx.As(new(ports.MediaTokens))),
@@ -128,8 +134,14 @@ func newApplyEvent(store ports.SessionStore, clock ports.Clock, ids ports.IDs, c
 	return app.ApplyEvent{Store: store, Clock: clock, IDs: ids, Counters: counters}
 }
 
+// newLimit returns the one of RATE_LIMIT_RPS.
+func newLimit(settings Settings, clock ports.Clock) (*httpapi.Limit, error) {
+	return httpapi.NewLimit(settings.RateLimitRPS, clock.Now)
+}
+
 func newAPI(
-	store ports.SessionStore, tokens ports.MediaTokens, clock ports.Clock, ids ports.IDs, auth httpapi.Authenticator, gate *libpostgres.Gate,
+	settings Settings, store ports.SessionStore, tokens ports.MediaTokens, clock ports.Clock, ids ports.IDs, auth httpapi.Authenticator,
+	limit *httpapi.Limit, gate *libpostgres.Gate,
 ) httpapi.API {
 	return httpapi.API{
 		Create: app.CreateSession{Store: store, Clock: clock, IDs: ids},
@@ -141,8 +153,10 @@ func newAPI(
 		SetMember:    app.SetMember{Store: store, Clock: clock, IDs: ids},
 		RemoveMember: app.RemoveMember{Store: store, Clock: clock, IDs: ids},
 
-		Auth:  auth,
-		Ready: gate.Opened(),
+		Auth:    auth,
+		Origins: settings.origins(),
+		Limit:   limit,
+		Ready:   gate.Opened(),
 	}
 }
 

@@ -26,8 +26,10 @@ type API struct {
 	SetMember    app.SetMember
 	RemoveMember app.RemoveMember
 
-	Auth  Authenticator
-	Ready <-chan struct{} // closed once work may begin; before that every answer is 503
+	Auth    Authenticator
+	Origins []string        // of web pages that may use the API in a browser, as browsers write them; none: CORS is off
+	Limit   *Limit          // for each caller; nil: none
+	Ready   <-chan struct{} // closed once work may begin; before that every answer is 503
 }
 
 const (
@@ -38,7 +40,10 @@ const (
 
 // Mount adds the routes to an engine that answers everything else with problems.
 func (a API) Mount(engine *gin.Engine) {
-	engine.GET("/openapi.json", serveOpenAPI)
+	if len(a.Origins) > 0 {
+		engine.Use(crossOrigin(a.Origins, a.authHeaders()...))
+	}
+	engine.GET("/openapi.json", a.limitAddress, serveOpenAPI)
 	v1 := engine.Group(sessionsPath, a.open, a.authenticate)
 	v1.POST("", a.createSession)
 	v1.GET("/:"+idParam, a.getSession)

@@ -47,11 +47,28 @@ type unauthenticatedError struct{ advice, challenge string }
 func (e *unauthenticatedError) Error() string { return ErrUnauthenticated.Error() + ": " + e.advice }
 func (e *unauthenticatedError) Unwrap() error { return ErrUnauthenticated }
 
+// authHeaders are the headers beside Authorization in which callers show who they are.
+func (a API) authHeaders() []string {
+	if _, dev := a.Auth.(DevAuth); dev {
+		return []string{"X-User-Id", "X-Scopes"}
+	}
+	return nil
+}
+
 const principalKey = "principal"
 
-// authenticate lets only callers pass who showed who they are.
+// authenticate lets only callers pass who showed who they are, and who don't ask too often. Who fails to is counted by their address, and
+// nobody else is: many users may share one.
 func (a API) authenticate(c *gin.Context) {
 	principal, err := a.Auth.Authenticate(c.Request)
+	switch {
+	case errors.Is(err, ErrUnauthenticated):
+		if limited := a.Limit.take(addressOf(c)); limited != nil {
+			err = limited
+		}
+	case err == nil:
+		err = a.Limit.take("user " + principal.UserID)
+	}
 	if err != nil {
 		fail(c, err)
 		return

@@ -197,3 +197,18 @@ func (b *bundle) fact(path string, payload func(id, user string) events.Payload,
 	apply := app.ApplyEvent{Store: b.store, Clock: b.clock, IDs: memory.IDs{}, Counters: b.counters}
 	require.NoError(b.t, apply.Do(b.t.Context(), portstest.Fact(b.t, id, portstest.NewID(b.t), payload(id, user))))
 }
+
+// newRequest is one without a body.
+func newRequest(t *testing.T, method, path, user string) *http.Request {
+	t.Helper()
+	request := httptest.NewRequestWithContext(t.Context(), method, path, nil)
+	request.Header.Set("X-User-Id", user)
+	return request
+}
+
+// serve returns the status of the answer alone, for many requests, also at once.
+func serve(engine *gin.Engine, request *http.Request) int {
+	recorder := httptest.NewRecorder()
+	engine.ServeHTTP(recorder, request)
+	return recorder.Code
+}

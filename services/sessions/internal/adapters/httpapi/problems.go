@@ -73,6 +73,8 @@ func problemOf(err error) (problem.Problem, map[string]string, error) {
 		cause = err
 	case http.StatusUnauthorized:
 		headers["WWW-Authenticate"] = challengeOf(err)
+	case http.StatusTooManyRequests:
+		headers["Retry-After"] = pauseOf(err)
 	}
 	return p, headers, cause
 }
@@ -92,6 +94,7 @@ func lookUp(err error) (p problem.Problem, unknown error) {
 	var transition *domain.InvalidTransitionError
 	var gone *ports.WatermarkGoneError
 	var unauthenticated *unauthenticatedError
+	var limited *rateLimitedError
 	switch {
 	case errors.As(err, &asked):
 		return asked, nil
@@ -104,6 +107,8 @@ func lookUp(err error) (p problem.Problem, unknown error) {
 			WithExtension("earliestEventId", gone.Earliest), nil
 	case errors.As(err, &unauthenticated):
 		return problem.Unauthenticated.WithDetail(unauthenticated.advice), nil
+	case errors.As(err, &limited):
+		return problem.RateLimited.WithDetail("You have sent more requests than are allowed in a second. Wait for as many seconds as Retry-After says."), nil
 	}
 	for _, row := range table {
 		if errors.Is(err, row.err) {
