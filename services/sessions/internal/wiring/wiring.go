@@ -70,7 +70,8 @@ func Options(settings Settings, build Build) fx.Option {
 			newAuthenticator,
 			newLimit,
 			newAPI,
-			fx.Annotate(newStore, fx.As(new(ports.SessionStore)), fx.As(new(ports.Activations)), fx.As(new(ports.Retention))),
+			fx.Annotate(newStore,
+				fx.As(new(ports.SessionStore)), fx.As(new(ports.IdempotencyStore)), fx.As(new(ports.Activations)), fx.As(new(ports.Retention))),
 			fx.Annotate(newTokens, fx.As(new(ports.MediaTokens))),
 			fx.Annotate(newPresence, fx.As(new(ports.MediaPresence))),
 			fx.Annotate(metrics.NewCounters, fx.As(new(ports.Counters))),
@@ -87,6 +88,7 @@ func Options(settings Settings, build Build) fx.Option {
 			startRelay,
 			startConsuming,
 			startTimers,
+			startForgettingKeys,
 			httpapi.API.Mount,
 			addChecks,
 			httpserverfx.Serve,
@@ -140,11 +142,11 @@ func newLimit(settings Settings, clock ports.Clock) (*httpapi.Limit, error) {
 }
 
 func newAPI(
-	settings Settings, store ports.SessionStore, tokens ports.MediaTokens, clock ports.Clock, ids ports.IDs, auth httpapi.Authenticator,
-	limit *httpapi.Limit, gate *libpostgres.Gate,
+	settings Settings, store ports.SessionStore, keys ports.IdempotencyStore, tokens ports.MediaTokens, clock ports.Clock, ids ports.IDs,
+	auth httpapi.Authenticator, limit *httpapi.Limit, gate *libpostgres.Gate,
 ) httpapi.API {
 	return httpapi.API{
-		Create: app.CreateSession{Store: store, Clock: clock, IDs: ids},
+		Create: app.CreateSession{Store: store, Clock: clock, IDs: ids, Keys: keys},
 		Get:    app.GetSession{Store: store},
 		Update: app.UpdateSession{Store: store, Clock: clock, IDs: ids},
 		Token:  app.IssueToken{Store: store, Tokens: tokens, Clock: clock},

@@ -47,7 +47,7 @@ var document = sync.OnceValue(func() validator.Validator {
 type bundle struct {
 	t        *testing.T
 	engine   *gin.Engine
-	store    ports.SessionStore
+	store    wholeStore
 	clock    *memory.Clock
 	tokens   *memory.Tokens
 	counters *memory.Counters
@@ -59,8 +59,14 @@ func setup(t *testing.T) *bundle {
 	return setupWith(t, memory.NewStore())
 }
 
+// wholeStore is all that the API keeps.
+type wholeStore interface {
+	ports.SessionStore
+	ports.IdempotencyStore
+}
+
 // setupWith is setup on another store; change may give the API and its engine something else.
-func setupWith(t *testing.T, store ports.SessionStore, change ...func(*httpapi.API, *httpserver.Options)) *bundle {
+func setupWith(t *testing.T, store wholeStore, change ...func(*httpapi.API, *httpserver.Options)) *bundle {
 	t.Helper()
 	b := &bundle{
 		t: t, store: store, clock: memory.NewClock(portstest.Start), tokens: &memory.Tokens{}, counters: &memory.Counters{}, log: &bytes.Buffer{},
@@ -71,7 +77,7 @@ func setupWith(t *testing.T, store ports.SessionStore, change ...func(*httpapi.A
 	ready := make(chan struct{})
 	close(ready)
 	api := httpapi.API{
-		Create: app.CreateSession{Store: store, Clock: b.clock, IDs: memory.IDs{}},
+		Create: app.CreateSession{Store: store, Clock: b.clock, IDs: memory.IDs{}, Keys: store},
 		Get:    app.GetSession{Store: store},
 		Update: app.UpdateSession{Store: store, Clock: b.clock, IDs: memory.IDs{}},
 		Token:  app.IssueToken{Store: store, Tokens: b.tokens, Clock: b.clock},

@@ -36,6 +36,10 @@ var (
 	watermarkGone       = problem.New(http.StatusGone, "watermark_gone", "The log does not hold this event")
 	providerUnavailable = problem.New(http.StatusServiceUnavailable, "provider_unavailable", "The media provider is unavailable").
 				WithRetry().WithDetail("Nobody who issues tokens answered in time.")
+	idempotencyInProgress = problem.New(http.StatusConflict, "idempotency_in_progress", "The first request is still in progress").
+				WithRetry().WithDetail("A request with this Idempotency-Key is being worked on. Repeat yours, to get its answer.")
+	idempotencyKeyReused = problem.New(http.StatusUnprocessableEntity, "idempotency_key_reused", "The key was used for another request").
+				WithDetail("You have used this Idempotency-Key for a request with another path or body. Take a new key for each request.")
 )
 
 // table says what each error that a use case names is to a client.
@@ -53,6 +57,8 @@ var table = []struct {
 	{domain.ErrOwnerImmutable, ownerImmutable},
 	{domain.ErrNotAMember, notAMember},
 	{ports.ErrDeviceLimit, deviceLimit},
+	{ports.ErrIdempotencyInProgress, idempotencyInProgress},
+	{ports.ErrIdempotencyKeyReused, idempotencyKeyReused},
 	{ports.ErrProviderUnavailable, providerUnavailable},
 	{ports.ErrUnavailable, problem.Unavailable},
 	{context.DeadlineExceeded, problem.Unavailable},
@@ -67,9 +73,11 @@ const retryAfter = "1"
 func problemOf(err error) (problem.Problem, map[string]string, error) {
 	p, cause := lookUp(err)
 	headers := map[string]string{}
+	if p.Retryable {
+		headers["Retry-After"] = retryAfter
+	}
 	switch p.Status {
 	case http.StatusServiceUnavailable:
-		headers["Retry-After"] = retryAfter
 		cause = err
 	case http.StatusUnauthorized:
 		headers["WWW-Authenticate"] = challengeOf(err)

@@ -17,3 +17,12 @@ func TestSessionStore(t *testing.T) {
 		return portstest.StoreUnderTest{Store: store, Outbox: store.Outbox, Quarantine: store.Quarantine}
 	})
 }
+
+func TestIdempotencyStore(t *testing.T) {
+	portstest.IdempotencyStore(t, func(*testing.T) portstest.KeyedUnderTest {
+		store := memory.NewStore()
+		return portstest.KeyedUnderTest{
+			StoreUnderTest: portstest.StoreUnderTest{Store: store, Outbox: store.Outbox, Quarantine: store.Quarantine}, Keys: store,
+		}
+	})
+}
