@@ -71,7 +71,8 @@ func Options(settings Settings, build Build) fx.Option {
 			newLimit,
 			newAPI,
 			fx.Annotate(newStore,
-				fx.As(new(ports.SessionStore)), fx.As(new(ports.IdempotencyStore)), fx.As(new(ports.Activations)), fx.As(new(ports.Retention))),
+				fx.As(new(ports.SessionStore)), fx.As(new(ports.IdempotencyStore)), fx.As(new(ports.CursorKeys)),
+				fx.As(new(ports.Activations)), fx.As(new(ports.Retention))),
 			fx.Annotate(newTokens, fx.As(new(ports.MediaTokens))),
 			fx.Annotate(newPresence, fx.As(new(ports.MediaPresence))),
 			fx.Annotate(metrics.NewCounters, fx.As(new(ports.Counters))),
@@ -142,12 +143,13 @@ func newLimit(settings Settings, clock ports.Clock) (*httpapi.Limit, error) {
 }
 
 func newAPI(
-	settings Settings, store ports.SessionStore, keys ports.IdempotencyStore, tokens ports.MediaTokens, clock ports.Clock, ids ports.IDs,
-	auth httpapi.Authenticator, limit *httpapi.Limit, gate *libpostgres.Gate,
+	settings Settings, store ports.SessionStore, keys ports.IdempotencyStore, cursors ports.CursorKeys, tokens ports.MediaTokens,
+	clock ports.Clock, ids ports.IDs, auth httpapi.Authenticator, limit *httpapi.Limit, gate *libpostgres.Gate,
 ) httpapi.API {
 	return httpapi.API{
 		Create: app.CreateSession{Store: store, Clock: clock, IDs: ids, Keys: keys},
 		Get:    app.GetSession{Store: store},
+		List:   app.ListSessions{Store: store, Cursors: cursors, Clock: clock},
 		Update: app.UpdateSession{Store: store, Clock: clock, IDs: ids},
 		Token:  app.IssueToken{Store: store, Tokens: tokens, Clock: clock},
 		Events: app.ListEvents{Store: store},

@@ -19,6 +19,7 @@ import (
 type API struct {
 	Create app.CreateSession
 	Get    app.GetSession
+	List   app.ListSessions
 	Update app.UpdateSession
 	Token  app.IssueToken
 	Events app.ListEvents
@@ -46,6 +47,7 @@ func (a API) Mount(engine *gin.Engine) {
 	engine.GET("/openapi.json", a.limitAddress, serveOpenAPI)
 	v1 := engine.Group(sessionsPath, a.open, a.authenticate)
 	v1.POST("", a.createSession)
+	v1.GET("", a.listSessions)
 	v1.GET("/:"+idParam, a.getSession)
 	v1.PATCH("/:"+idParam, a.updateSession)
 	v1.POST("/:"+idParam+"/token", a.issueToken)

@@ -63,6 +63,7 @@ func setup(t *testing.T) *bundle {
 type wholeStore interface {
 	ports.SessionStore
 	ports.IdempotencyStore
+	ports.CursorKeys
 }
 
 // setupWith is setup on another store; change may give the API and its engine something else.
@@ -79,6 +80,7 @@ func setupWith(t *testing.T, store wholeStore, change ...func(*httpapi.API, *htt
 	api := httpapi.API{
 		Create: app.CreateSession{Store: store, Clock: b.clock, IDs: memory.IDs{}, Keys: store},
 		Get:    app.GetSession{Store: store},
+		List:   app.ListSessions{Store: store, Cursors: store, Clock: b.clock},
 		Update: app.UpdateSession{Store: store, Clock: b.clock, IDs: memory.IDs{}},
 		Token:  app.IssueToken{Store: store, Tokens: b.tokens, Clock: b.clock},
 		Events: app.ListEvents{Store: store},

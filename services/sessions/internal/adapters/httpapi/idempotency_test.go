@@ -14,14 +14,12 @@ import (
 	"github.com/callplane/callplane/services/sessions/internal/ports"
 )
 
-const sessionsPath = "/v1/call/sessions"
-
 func keyed(key string) map[string]string { return map[string]string{"Idempotency-Key": key} }
 
 // post creates a session of alice.
 func (b *bundle) post(body string, header map[string]string) reply {
 	b.t.Helper()
-	return b.do(call{http.MethodPost, sessionsPath, "alice", body, header})
+	return b.do(call{http.MethodPost, collection, "alice", body, header})
 }
 
 func TestARepeatIsAnsweredAsTheFirst(t *testing.T) {
@@ -50,7 +48,7 @@ func TestAKeyIsForOneRequestOfOneCaller(t *testing.T) {
 	r := b.post(`{"metadata":{"n":9007199254740992}}`, keyed("k")).problem(http.StatusUnprocessableEntity, "idempotency_key_reused")
 	require.Equal(t, false, r.body["retryable"])
 	b.post(`{}`, keyed("k")).problem(http.StatusUnprocessableEntity, "idempotency_key_reused")
-	other := b.do(call{http.MethodPost, sessionsPath, "bob", `{"metadata":{"n":9007199254740993}}`, keyed("k")}).ok(http.StatusCreated)
+	other := b.do(call{http.MethodPost, collection, "bob", `{"metadata":{"n":9007199254740993}}`, keyed("k")}).ok(http.StatusCreated)
 	require.NotEqual(t, first.body["sessionId"], other.body["sessionId"])
 	without := b.post(`{"metadata":{"n":9007199254740993}}`, nil).ok(http.StatusCreated)
 	require.NotEqual(t, first.body["sessionId"], without.body["sessionId"])
@@ -84,7 +82,7 @@ func TestOnlySuccessIsKept(t *testing.T) {
 func TestAuthorizationComesBeforeAReplay(t *testing.T) {
 	b := setup(t)
 	asAdmin := map[string]string{"Idempotency-Key": "k", "X-Scopes": "call:admin"}
-	create := call{http.MethodPost, sessionsPath, "support", `{"ownerId":"dave"}`, asAdmin}
+	create := call{http.MethodPost, collection, "support", `{"ownerId":"dave"}`, asAdmin}
 	b.do(create).ok(http.StatusCreated)
 	require.Equal(t, "true", b.do(create).ok(http.StatusCreated).header.Get("Idempotency-Replayed"))
 	create.header = keyed("k")

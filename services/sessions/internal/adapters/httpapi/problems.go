@@ -7,6 +7,7 @@ import (
 	"net/http"
 
 	"github.com/callplane/callplane/libs/problem"
+	"github.com/callplane/callplane/services/sessions/internal/app"
 	"github.com/callplane/callplane/services/sessions/internal/domain"
 	"github.com/callplane/callplane/services/sessions/internal/ports"
 )
@@ -36,6 +37,8 @@ var (
 	watermarkGone       = problem.New(http.StatusGone, "watermark_gone", "The log does not hold this event")
 	providerUnavailable = problem.New(http.StatusServiceUnavailable, "provider_unavailable", "The media provider is unavailable").
 				WithRetry().WithDetail("Nobody who issues tokens answered in time.")
+	invalidCursor = problem.New(http.StatusBadRequest, "invalid_cursor", "The cursor is not valid").
+			WithDetail("It was not given out to you for this list and these statuses. Leave it out, to begin with the first page.")
 	idempotencyInProgress = problem.New(http.StatusConflict, "idempotency_in_progress", "The first request is still in progress").
 				WithRetry().WithDetail("A request with this Idempotency-Key is being worked on. Repeat yours, to get its answer.")
 	idempotencyKeyReused = problem.New(http.StatusUnprocessableEntity, "idempotency_key_reused", "The key was used for another request").
@@ -57,6 +60,7 @@ var table = []struct {
 	{domain.ErrOwnerImmutable, ownerImmutable},
 	{domain.ErrNotAMember, notAMember},
 	{ports.ErrDeviceLimit, deviceLimit},
+	{app.ErrInvalidCursor, invalidCursor},
 	{ports.ErrIdempotencyInProgress, idempotencyInProgress},
 	{ports.ErrIdempotencyKeyReused, idempotencyKeyReused},
 	{ports.ErrProviderUnavailable, providerUnavailable},

@@ -26,3 +26,10 @@ func TestIdempotencyStore(t *testing.T) {
 		}
 	})
 }
+
+func TestLists(t *testing.T) {
+	portstest.Lists(t, func(*testing.T) portstest.StoreUnderTest {
+		store := memory.NewStore()
+		return portstest.StoreUnderTest{Store: store, Outbox: store.Outbox, Quarantine: store.Quarantine}
+	})
+}
