@@ -58,6 +58,7 @@ type Participant struct {
 	SID      string    // the newest connection known; "" before the first
 	JoinedAt time.Time // when that connection joined, by the provider's clock
 	Episode  int       // the mapping's episode in which they were last shown; 0 before
+	Outdated bool      // the member's role has changed, or they were removed, after the first token was given
 	Tracks   map[string]Track
 }
 

@@ -8,6 +8,7 @@ type Tally interface {
 	Presence(outcome string)          // a presence command, and "connected", "activated", "nobody" or why it wasn't answered
 	SessionEvent(kind string)         // an event of a session that was taken in
 	RoomDeletion(outcome string)      // an attempt to delete a room
+	Enforcement(kind, outcome string) // an attempt to tell the provider of a participant's "removal" or "role"
 	EventMade(kind string)            // a canonical event that was stored for publishing
 	ProviderReachable(reachable bool) // what the last probe of the provider found
 }
@@ -17,4 +18,5 @@ type Tally interface {
 type Nudges struct {
 	Publish     func(sessionID string) // events of a session were stored for publishing
 	DeleteRooms func()                 // a room must go
+	Enforce     func()                 // the provider must be told of participants
 }

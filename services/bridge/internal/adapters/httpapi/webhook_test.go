@@ -45,6 +45,7 @@ func (*fake) Token(string)            {}
 func (*fake) Presence(string)         {}
 func (*fake) SessionEvent(string)     {}
 func (*fake) RoomDeletion(string)     {}
+func (*fake) Enforcement(_, _ string) {}
 func (*fake) EventMade(string)        {}
 func (*fake) ProviderReachable(bool)  {}
 

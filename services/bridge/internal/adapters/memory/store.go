@@ -19,6 +19,7 @@ var (
 	_ ports.RoomDeletions = (*Store)(nil)
 	_ ports.Receipts      = (*Store)(nil)
 	_ ports.OldMappings   = (*Store)(nil)
+	_ ports.Enforcements  = (*Store)(nil)
 )
 
 // Store holds mappings, receipts, events to be published and rooms to be deleted.
@@ -31,7 +32,8 @@ type Store struct {
 	receipts  map[string]ports.Receipt
 	outbox    []events.Sealed
 	deletions map[string]deletion // by room
-	asked     int64               // deletions so far, so that no generation is given twice
+	standings map[seat]enforcement
+	asked     int64 // so that no generation or claim is given twice
 	failure   error
 }
 
@@ -43,7 +45,8 @@ type deletion struct {
 // NewStore returns an empty store that tells the time by now.
 func NewStore(now func() time.Time) *Store {
 	return &Store{
-		now: now, mappings: map[string]domain.State{}, changed: map[string]time.Time{}, receipts: map[string]ports.Receipt{}, deletions: map[string]deletion{},
+		now: now, mappings: map[string]domain.State{}, changed: map[string]time.Time{}, receipts: map[string]ports.Receipt{},
+		deletions: map[string]deletion{}, standings: map[seat]enforcement{},
 	}
 }
 
@@ -69,8 +72,7 @@ func (s *Store) ChangeSession(_ context.Context, sessionID string, decide ports.
 	if err != nil {
 		return err
 	}
-	s.store(change)
-	return nil
+	return s.store(change)
 }
 
 // Find implements ports.MappingReader.
@@ -105,7 +107,9 @@ func (s *Store) Receive(_ context.Context, receipt ports.Receipt, decide ports.D
 			if err != nil {
 				return "", err
 			}
-			s.store(change)
+			if err := s.store(change); err != nil {
+				return "", err
+			}
 			reception = ports.Stored
 			break
 		}
@@ -114,20 +118,33 @@ func (s *Store) Receive(_ context.Context, receipt ports.Receipt, decide ports.D
 	return reception, nil
 }
 
-func (s *Store) store(c ports.Change) {
-	if before, known := s.mappings[c.Mapping.SessionID()]; !known || before.Revision != c.Mapping.Revision() {
-		s.changed[c.Mapping.SessionID()] = s.now()
+func (s *Store) store(c ports.Change) error {
+	state := c.Mapping.State()
+	if s.removing(seat{state.SessionID, c.Admits}) {
+		return ports.ErrBeingRemoved
 	}
-	s.mappings[c.Mapping.SessionID()] = c.Mapping.State()
+	if before, known := s.mappings[state.SessionID]; !known || before.Revision != state.Revision {
+		s.changed[state.SessionID] = s.now()
+	}
+	s.mappings[state.SessionID] = state
 	s.outbox = append(s.outbox, c.Events...)
 	if c.DeleteRoom {
 		room := c.Mapping.RoomName()
 		d := s.deletions[room]
 		d.RoomName, d.Attempts, d.due = room, 0, s.now()
-		s.asked++
-		d.Generation = s.asked
+		d.Generation = s.number()
 		s.deletions[room] = d
 	}
+	for _, standing := range c.Standings {
+		s.request(state.SessionID, standing)
+	}
+	return nil
+}
+
+// number returns one that was never given before.
+func (s *Store) number() int64 {
+	s.asked++
+	return s.asked
 }
 
 // Claim implements ports.RoomDeletions.

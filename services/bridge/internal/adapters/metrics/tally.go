@@ -9,8 +9,8 @@ import (
 
 // Tally implements ports.Tally.
 type Tally struct {
-	webhooks, tokens, presence, refused, sessionEvents, roomDeletions, eventsMade *prometheus.CounterVec
-	providerReachable                                                             prometheus.Gauge
+	webhooks, tokens, presence, refused, sessionEvents, roomDeletions, enforcements, eventsMade *prometheus.CounterVec
+	providerReachable                                                                           prometheus.Gauge
 }
 
 var _ ports.Tally = (*Tally)(nil)
@@ -29,6 +29,7 @@ func NewTally(registerer prometheus.Registerer) *Tally {
 		presence:      counter("presence_commands_total", "Presence commands, by what was answered.", "outcome"),
 		sessionEvents: counter("session_events_total", "Events of sessions that were followed, by type.", "type"),
 		roomDeletions: counter("room_deletions_total", "Attempts to delete a room, by outcome.", "outcome"),
+		enforcements:  counter("enforcements_total", "Attempts to tell LiveKit of a participant's removal or role, by outcome.", "kind", "outcome"),
 		eventsMade:    counter("events_total", "Canonical events stored for publishing, by type.", "type"),
 		providerReachable: prometheus.NewGauge(prometheus.GaugeOpts{
 			Namespace: "bridge", Name: "livekit_reachable", Help: "1 where the last probe of LiveKit's server API was answered.",
@@ -55,6 +56,11 @@ func (t *Tally) SessionEvent(kind string) { t.sessionEvents.WithLabelValues(kind
 
 // RoomDeletion implements ports.Tally.
 func (t *Tally) RoomDeletion(outcome string) { t.roomDeletions.WithLabelValues(outcome).Inc() }
+
+// Enforcement implements ports.Tally.
+func (t *Tally) Enforcement(kind, outcome string) {
+	t.enforcements.WithLabelValues(kind, outcome).Inc()
+}
 
 // EventMade implements ports.Tally.
 func (t *Tally) EventMade(kind string) { t.eventsMade.WithLabelValues(kind).Inc() }

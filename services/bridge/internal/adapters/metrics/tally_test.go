@@ -21,6 +21,7 @@ func TestEverythingIsCounted(t *testing.T) {
 	tally.Presence("nobody")
 	tally.SessionEvent("call.ended")
 	tally.RoomDeletion("deleted")
+	tally.Enforcement("removal", "done")
 	tally.EventMade("call.connecting")
 	tally.ProviderReachable(true)
 	require.NoError(t, testutil.GatherAndCompare(registry, strings.NewReader(`
@@ -34,7 +35,7 @@ bridge_livekit_reachable 1
 	tally.ProviderReachable(false)
 	families, err := registry.Gather()
 	require.NoError(t, err)
-	require.Len(t, families, 8)
+	require.Len(t, families, 9)
 	problems, err := testutil.GatherAndLint(registry)
 	require.NoError(t, err)
 	require.Empty(t, problems)

@@ -22,6 +22,7 @@ var (
 	_ ports.Mappings      = (*Store)(nil)
 	_ ports.MappingReader = (*Store)(nil)
 	_ ports.RoomDeletions = (*Store)(nil)
+	_ ports.Enforcements  = (*Store)(nil)
 	_ ports.Receipts      = (*Store)(nil)
 	_ ports.OldMappings   = (*Store)(nil)
 )
@@ -137,6 +138,12 @@ func change(tx *gorm.DB, row mappingRow, decide ports.Decide) error {
 		if err := requestDeletion(tx, after.RoomName); err != nil {
 			return err
 		}
+	}
+	if err := requestStandings(tx, after.SessionID, wanted.Standings); err != nil {
+		return err
+	}
+	if err := checkAdmission(tx, after, wanted.Admits); err != nil {
+		return err
 	}
 	return publish(tx, wanted.Events)
 }

@@ -22,6 +22,9 @@ type Store struct {
 	Reader    ports.MappingReader
 	Old       ports.OldMappings
 	Deletions ports.RoomDeletions
+
+	Enforcements ports.Enforcements
+
 	// Published returns the ids of the events that are to be published for a session, in order.
 	Published func(t testing.TB, sessionID string) []string
 }
@@ -188,6 +191,12 @@ func comesBack(t *testing.T, s Store) {
 		})
 		require.Equal(t, want.State(), load(t, s, session))
 	}
+	change(t, s, session, func(m domain.Mapping) domain.Mapping {
+		want = m.Learn(8, domain.Member{UserID: "bob", Version: 8, Removed: true})
+		require.True(t, want.State().Participants["bob#default"].Outdated)
+		return want
+	})
+	require.Equal(t, want.State(), load(t, s, session))
 	change(t, s, session, func(m domain.Mapping) domain.Mapping {
 		want, _ = m.Finalize(9)
 		return want
