@@ -20,9 +20,9 @@ func (a API) createSession(c *gin.Context) {
 	text, err := readBody(c.Request, []string{mediaJSON})
 	if err == nil {
 		err = decodeObject(text, form{
-			"ownerId":  textField(&spec.OwnerID),
-			"kind":     textField(&spec.Kind),
-			"provider": textField(&spec.Provider),
+			"ownerId":  givenText(&spec.OwnerID),
+			"kind":     givenText(&spec.Kind),
+			"provider": givenText(&spec.Provider),
 			"title":    nullableText(&spec.Title),
 			"metadata": objectValue(&spec.Metadata, false),
 			"members":  memberList(&spec.Members),
