@@ -48,7 +48,7 @@ func preflight(t *testing.T, engine *gin.Engine, path, origin, method, headers s
 	recorder := httptest.NewRecorder()
 	engine.ServeHTTP(recorder, request)
 	require.Empty(t, recorder.Body.String())
-	return recorder.Result() //nolint:bodyclose // It has none.
+	return recorder.Result()
 }
 
 func TestPreflight(t *testing.T) {
