@@ -255,6 +255,9 @@ func (s *Store) ForgetMappings(_ context.Context, before time.Time, limit int) (
 	forgotten := 0
 	for id, state := range s.mappings {
 		_, pending := s.deletions[state.RoomName]
+		for untold := range s.standings {
+			pending = pending || untold.sessionID == id
+		}
 		if forgotten < limit && state.Final && !pending && s.changed[id].Before(before) {
 			delete(s.mappings, id)
 			forgotten++

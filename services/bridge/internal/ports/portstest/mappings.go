@@ -71,6 +71,12 @@ func forgotten(t *testing.T, s Store) {
 		return m
 	}
 	over, live, unfinished := []string{newSession(), newSession(), newSession()}, newSession(), newSession()
+	untold := team(t, s)
+	hold(t, s, untold, "bob", "", 2)
+	change(t, s, untold, func(m domain.Mapping) domain.Mapping {
+		m, _ = m.Finalize(3)
+		return m
+	})
 	for _, session := range over {
 		change(t, s, session, final)
 	}
@@ -105,6 +111,13 @@ func forgotten(t *testing.T, s Store) {
 	require.NoError(t, s.Deletions.Done(t.Context(), claimed[0]))
 	forget(later, 1)
 	require.False(t, known(unfinished))
+
+	require.True(t, known(untold), "somebody is still to be removed")
+	for _, e := range claimStandings(t, s, time.Minute) {
+		require.NoError(t, s.Enforcements.SettleEnforcement(t.Context(), e))
+	}
+	forget(later, 1)
+	require.False(t, known(untold))
 }
 
 func newSession() string { return uuid.Must(uuid.NewV7()).String() }
