@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"errors"
+	"strings"
 )
 
 // ErrInvalidCursor says that a cursor was not given out to this caller for this request.
@@ -20,7 +21,7 @@ const (
 // maxCursor bounds what is decoded, in characters; none that is given out is nearly as long.
 const maxCursor = 512
 
-// cursorText is base64 for URLs. Strict, so that each cursor has one spelling.
+// cursorText is base64 for URLs. Strict, so that each cursor has one spelling; of ends of lines, which the decoder passes over, there are none.
 var cursorText = base64.RawURLEncoding.Strict()
 
 // cursors seals what a later request is to bring back, so that callers can neither make nor change it nor use it elsewhere: the code (HMAC,
@@ -38,7 +39,7 @@ func (c cursors) seal(content []byte) string {
 
 // open returns what was sealed, or ErrInvalidCursor.
 func (c cursors) open(cursor string) ([]byte, error) {
-	if len(cursor) > maxCursor {
+	if len(cursor) > maxCursor || strings.ContainsAny(cursor, "\r\n") {
 		return nil, ErrInvalidCursor
 	}
 	sealed, err := cursorText.DecodeString(cursor)
