@@ -41,7 +41,7 @@ func TestTooLargeBodyIsRefusedWhereTheClientSeesIt(t *testing.T) {
 		"go-ahead":    fmt.Sprintf("Content-Length: %d\r\nExpect: 100-continue\r\n\r\n", size),
 	} {
 		t.Run(name, func(t *testing.T) {
-			conn, err := net.Dial("tcp", server.Listener.Addr().String()) //nolint:noctx // Bounded by its deadline.
+			conn, err := net.Dial("tcp", server.Listener.Addr().String())
 			require.NoError(t, err)
 			defer conn.Close() //nolint:errcheck // Nothing is in hand.
 			require.NoError(t, conn.SetDeadline(time.Now().Add(30*time.Second)))
