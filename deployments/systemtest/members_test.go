@@ -19,12 +19,16 @@ import (
 
 const carol = "carol"
 
+// joinsTold counts what LiveKit has told the bridge of somebody joining a room.
+const joinsTold = "SELECT count(*) FROM webhook_receipts WHERE kind = 'participant_joined' AND room_name = $1"
+
 // membersComeAndGo changes who may be in a call and as what while it goes on, and LiveKit follows.
 func membersComeAndGo(t *testing.T, s *stack.Stack) {
 	id := newSession(t, s).SessionID
 	host := s.API.As(alice)
 	setMember(t, host, id, carol, "viewer", true)
 	_ = s.Join(t, id, alice)
+	s.AwaitEvent(t, id, alice, "call.track.published alice")
 	b, bobsToken := joinQuietly(t, s, id, bob)
 	c, _ := joinQuietly(t, s, id, carol)
 	s.AwaitEvent(t, id, alice, "call.participant.joined carol")
@@ -52,6 +56,12 @@ func membersComeAndGo(t *testing.T, s *stack.Stack) {
 		t.Cleanup(again.Leave)
 		requirePutOut(t, again)
 	}
+	testkit.Eventually(t, stack.Patience, func(context.Context) error {
+		if joins := count(t, s.BridgeDB.AdminURL, joinsTold, "call-"+id); joins < 4 {
+			return fmt.Errorf("LiveKit has told of %d joins, not of alice, bob, carol and bob again", joins)
+		}
+		return nil
+	})
 	require.Equal(t, "left", presence(get(t, s, id))[bob], "a leftover token")
 
 	setMember(t, host, id, bob, "participant", true)
@@ -64,6 +74,7 @@ func membersComeAndGo(t *testing.T, s *stack.Stack) {
 	})
 	require.NoError(t, s.API.As(carol).RemoveMember(t.Context(), id, carol), "anybody may leave")
 	requirePutOut(t, c)
+	s.AwaitEvent(t, id, alice, "call.participant.left carol participant_removed")
 	end(t, s, id)
 	s.AwaitLog(t, id, alice,
 		"call.created", "call.member.added carol", "call.connecting", "call.connected alice",
