@@ -60,6 +60,9 @@ func load(name string) message {
 var (
 	tokenRequest = sync.OnceValue(func() message { return load(TokenIssueName + ".request") })
 	tokenReply   = sync.OnceValue(func() message { return load(TokenIssueName + ".reply") })
+
+	presenceRequest = sync.OnceValue(func() message { return load(CallPresenceName + ".request") })
+	presenceReply   = sync.OnceValue(func() message { return load(CallPresenceName + ".reply") })
 )
 
 // encode writes v and holds it to the strict schema.

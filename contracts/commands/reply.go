@@ -3,7 +3,7 @@ package commands
 import "fmt"
 
 // Names returns the name of every command: the keys that bind a command queue.
-func Names() []string { return []string{TokenIssueName} }
+func Names() []string { return []string{CallPresenceName, TokenIssueName} }
 
 // Code says why a command was refused; callers decide on it.
 type Code string

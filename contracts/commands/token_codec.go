@@ -24,22 +24,12 @@ type tokenWire struct {
 	ExpiresAt events.Instant `json:"expiresAt"`
 }
 
-type tokenReplyWire struct {
-	CommandID string       `json:"commandId"`
-	OK        bool         `json:"ok"`
-	Result    *tokenWire   `json:"result,omitempty"`
-	Refusal   *failureWire `json:"error,omitempty"`
-}
-
-// failureWire is a Failure that is data and no error.
-type failureWire Failure
-
 // EncodeTokenReply writes a reply, the token included. A failure's message is bounded to MaxMessage.
 // The error is an *InvalidError where r breaks the schema.
 func EncodeTokenReply(r Reply[TokenIssued]) ([]byte, error) {
-	wire := tokenReplyWire{CommandID: r.CommandID, OK: r.Failure == nil}
+	var result *tokenWire
 	if r.Result != nil {
-		wire.Result = &tokenWire{
+		result = &tokenWire{
 			Provider:  r.Result.Provider,
 			URL:       r.Result.URL,
 			Token:     r.Result.Token.Reveal(),
@@ -48,18 +38,13 @@ func EncodeTokenReply(r Reply[TokenIssued]) ([]byte, error) {
 			ExpiresAt: r.Result.ExpiresAt,
 		}
 	}
-	if r.Failure != nil {
-		refusal := failureWire(*r.Failure)
-		refusal.Message = events.Bounded(refusal.Message, MaxMessage)
-		wire.Refusal = &refusal
-	}
-	return tokenReply().encode(wire)
+	return tokenReply().encode(newReplyWire(r.CommandID, result, r.Failure))
 }
 
 // DecodeTokenReply reads a reply. The error is an *InvalidError where encoded breaks the schema; a
 // refusal is no error here, see Reply.Value.
 func DecodeTokenReply(encoded []byte) (Reply[TokenIssued], error) {
-	var wire tokenReplyWire
+	var wire replyWire[tokenWire]
 	if err := tokenReply().decode(encoded, &wire); err != nil {
 		return Reply[TokenIssued]{}, err
 	}

@@ -157,7 +157,8 @@ func TestOperations(t *testing.T) {
 		}
 	})
 	assert.ElementsMatch(t, []string{
-		"POST /v1/call/sessions", "GET /v1/call/sessions/{sessionId}", "PATCH /v1/call/sessions/{sessionId}",
+		"POST /v1/call/sessions", "GET /v1/call/sessions", "GET /v1/call/sessions/{sessionId}", "PATCH /v1/call/sessions/{sessionId}",
+		"PUT /v1/call/sessions/{sessionId}/members/{userId}", "DELETE /v1/call/sessions/{sessionId}/members/{userId}",
 		"POST /v1/call/sessions/{sessionId}/token", "GET /v1/call/sessions/{sessionId}/events",
 		"GET /livez", "GET /readyz", "GET /openapi.json",
 	}, found)

@@ -19,7 +19,7 @@ const (
 const deliveryLimit = 100
 
 // commandKeys are the names of the commands that are led to CommandsQueue.
-var commandKeys = []string{"token.issue"}
+var commandKeys = []string{"call.presence", "token.issue"}
 
 // CheckPartitions returns an error that says what to do if n can't be a number of partitions.
 func CheckPartitions(n int) error {

@@ -26,6 +26,7 @@ func TestCalls(t *testing.T) {
 		"ended by its owner":         endedByOwner,
 		"never joined":               cancelled,
 		"strangers see nothing":      strangers,
+		"members come and go":        membersComeAndGo,
 		"webhooks replayed":          replays,
 		"webhooks refused":           refusals,
 		"another partition count":    partitionMismatch,

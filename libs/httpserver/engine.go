@@ -82,5 +82,6 @@ func Fail(c *gin.Context, p problem.Problem, cause error) {
 	c.Abort()
 	if !c.Writer.Written() {
 		problem.Write(c.Writer, c.Request, p)
+		c.Writer.WriteHeaderNow() // also where there is no body (HEAD): gin would take a 404 or 405 for one that it has to write
 	}
 }

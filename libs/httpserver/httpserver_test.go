@@ -100,6 +100,12 @@ func TestUnknownPathsAndMethodsAreProblems(t *testing.T) {
 	p := requireProblem(t, response, http.StatusMethodNotAllowed, "method_not_allowed")
 	assert.Equal(t, "POST", response.Header().Get("Allow"))
 	assert.Equal(t, "/echo/a", p.Instance)
+	for path, status := range map[string]int{"/nowhere": http.StatusNotFound, "/echo/a": http.StatusMethodNotAllowed} {
+		response := s.do(t, http.MethodHead, path, "")
+		assert.Equal(t, status, response.Code)
+		assert.Equal(t, problem.ContentType, response.Header().Get("Content-Type"))
+		assert.Empty(t, response.Body.String())
+	}
 }
 
 func TestRequestIDIsTakenWhereItIsHarmless(t *testing.T) {

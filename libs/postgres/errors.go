@@ -35,6 +35,12 @@ func IsUniqueViolation(err error, constraint string) bool {
 	return constraint == "" && errors.Is(err, gorm.ErrDuplicatedKey)
 }
 
+// IsLockTimeout tells whether err says that a lock was not to be had within lock_timeout.
+func IsLockTimeout(err error) bool {
+	var pgErr *pgconn.PgError
+	return errors.As(err, &pgErr) && pgErr.Code == lockNotAvailable
+}
+
 // IsTransient tells whether the same work may succeed when it is done again: the server is away, restarting or short of resources, the
 // connection broke, or the transaction lost against another one. The end of the caller's own context is not transient; a caller with a
 // deadline asks its context first, since a connection that took too long looks the same.

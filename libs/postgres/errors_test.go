@@ -36,3 +36,11 @@ func TestTransientStates(t *testing.T) {
 	assert.False(t, IsTransient(fmt.Errorf("read: %w", context.DeadlineExceeded)))
 	assert.False(t, IsTransient(nil))
 }
+
+func TestLockTimeout(t *testing.T) {
+	t.Parallel()
+	assert.True(t, IsLockTimeout(fmt.Errorf("work: %w", &pgconn.PgError{Code: "55P03"})))
+	assert.False(t, IsLockTimeout(&pgconn.PgError{Code: "57014"}))
+	assert.False(t, IsLockTimeout(io.EOF))
+	assert.False(t, IsLockTimeout(nil))
+}

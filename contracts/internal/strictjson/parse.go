@@ -76,7 +76,7 @@ func parseValue(decoder *json.Decoder, depth int) (any, error) {
 		}
 		return parseItems(decoder, depth+1)
 	case json.Number:
-		return token, checkNumber(string(token))
+		return token, CheckNumber(string(token))
 	default:
 		return token, nil
 	}
@@ -122,9 +122,9 @@ func closeContainer(decoder *json.Decoder) error {
 	return nil
 }
 
-// checkNumber bounds a number: schema validation computes with exact rationals, whose size grows
+// CheckNumber bounds a number: schema validation computes with exact rationals, whose size grows
 // with the exponent's value and not with its length.
-func checkNumber(number string) error {
+func CheckNumber(number string) error {
 	if len(number) > maxNumberLength {
 		return errNumber
 	}

@@ -66,6 +66,9 @@ func Join(ctx context.Context, url, token string) (*Caller, error) {
 // Identity is what the room knows the caller as.
 func (c *Caller) Identity() string { return c.identity }
 
+// Room is the name of the room.
+func (c *Caller) Room() string { return c.room.Name() }
+
 // SID is the server's name of this stay in the room; another one after a rejoin.
 func (c *Caller) SID() string { return c.room.LocalParticipant.SID() }
 

@@ -76,6 +76,29 @@ func (c *Client) Update(ctx context.Context, sessionID, ifMatch string, changes 
 	return c.session(ctx, r)
 }
 
+// SetMember makes a user a member with the role, or changes theirs, and says whether they are new. A refusal is a *Problem.
+func (c *Client) SetMember(ctx context.Context, sessionID string, member Member) (added bool, err error) {
+	r := request{method: http.MethodPut, path: memberPath(sessionID, member.UserID), body: map[string]string{"role": member.Role}}
+	req, err := c.newRequest(ctx, r)
+	if err != nil {
+		return false, err
+	}
+	a, err := c.exchange(req)
+	if err != nil {
+		return false, err
+	}
+	if a.status != http.StatusOK && a.status != http.StatusCreated {
+		return false, a.refusal(req)
+	}
+	return a.status == http.StatusCreated, nil
+}
+
+// RemoveMember takes a member off the session. A refusal is a *Problem.
+func (c *Client) RemoveMember(ctx context.Context, sessionID, userID string) error {
+	_, err := c.do(ctx, request{method: http.MethodDelete, path: memberPath(sessionID, userID), want: http.StatusNoContent}, nil)
+	return err
+}
+
 // Token asks for a token to join the session's call with. A refusal is a *Problem.
 func (c *Client) Token(ctx context.Context, sessionID string, r TokenRequest) (Token, error) {
 	var token Token
@@ -143,6 +166,10 @@ type request struct {
 
 func sessionPath(sessionID string) string { return "/v1/call/sessions/" + url.PathEscape(sessionID) }
 
+func memberPath(sessionID, userID string) string {
+	return sessionPath(sessionID) + "/members/" + url.PathEscape(userID)
+}
+
 // session makes a call that answers with a session.
 func (c *Client) session(ctx context.Context, r request) (Session, error) {
 	var s Session
@@ -167,6 +194,9 @@ func (c *Client) do(ctx context.Context, r request, out any) (http.Header, error
 	}
 	if a.status != r.want {
 		return nil, a.refusal(req)
+	}
+	if out == nil {
+		return a.header, nil
 	}
 	if err := json.Unmarshal(a.body, out); err != nil {
 		return nil, fmt.Errorf("%s %s: reading the answer: %w", r.method, req.URL.Path, err)

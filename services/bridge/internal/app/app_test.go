@@ -58,8 +58,10 @@ func (c *tally) take() []string {
 func (c *tally) Webhook(kind, outcome string) { c.note("webhook", kind, outcome) }
 func (c *tally) Refused(reason string)        { c.note("refused", reason) }
 func (c *tally) Token(outcome string)         { c.note("token", outcome) }
+func (c *tally) Presence(outcome string)      { c.note("presence", outcome) }
 func (c *tally) SessionEvent(kind string)     { c.note("session", kind) }
 func (c *tally) RoomDeletion(outcome string)  { c.note("deletion", outcome) }
+func (c *tally) Enforcement(k, o string)      { c.note("enforcement", k, o) }
 func (c *tally) EventMade(kind string)        { c.note("event", kind) }
 func (c *tally) ProviderReachable(bool)       {}
 
@@ -79,6 +81,7 @@ func setup(t *testing.T) *bench {
 	b.nudges = ports.Nudges{
 		Publish:     func(id string) { b.tally.note("nudge", "publish", id) },
 		DeleteRooms: func() { b.tally.note("nudge", "delete") },
+		Enforce:     func() { b.tally.note("nudge", "enforce") },
 	}
 	return b
 }
@@ -95,7 +98,7 @@ func (b *bench) token(change func(*commands.TokenIssue)) (commands.TokenIssued, 
 	if change != nil {
 		change(&c)
 	}
-	return app.IssueToken{Mappings: b.store, Tokens: b.tokens, Tally: b.tally}.Do(b.t.Context(), c)
+	return app.IssueToken{Mappings: b.store, Tokens: b.tokens, Tally: b.tally, Nudges: b.nudges}.Do(b.t.Context(), c)
 }
 
 func (b *bench) follow(p events.Payload) error {

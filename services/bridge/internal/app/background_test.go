@@ -106,6 +106,36 @@ func TestAListThatCannotBeReadIsReadLater(t *testing.T) {
 	require.Eventually(t, func() bool { return len(r.gone()) == 1 }, 10*time.Second, time.Millisecond)
 }
 
+func TestMappingsAreForgottenAWeekAfterTheEnd(t *testing.T) {
+	b := setup(t)
+	_, err := b.token(nil)
+	require.NoError(t, err)
+	late := func() app.ForgetMappings {
+		return app.ForgetMappings{
+			Mappings: b.store, Now: func() time.Time { return time.Now().Add(8 * 24 * time.Hour) }, Log: slog.New(slog.DiscardHandler), Every: time.Millisecond,
+		}
+	}
+	known := func() bool {
+		_, known, err := b.store.Find(t.Context(), session)
+		return err == nil && known
+	}
+	require.NoError(t, late().Do(t.Context()))
+	require.True(t, known(), "the call goes on")
+	require.NoError(t, b.store.ChangeSession(t.Context(), session, func(m domain.Mapping) (ports.Change, error) {
+		m, _ = m.Finalize(2)
+		return ports.Change{Mapping: m}, nil
+	}))
+	early := late()
+	early.Now = time.Now
+	require.NoError(t, early.Do(t.Context()))
+	require.True(t, known())
+	b.store.Fail(unavailable())
+	require.ErrorIs(t, late().Do(t.Context()), ports.ErrUnavailable)
+	run(t, late().Run)
+	b.store.Fail(nil)
+	require.Eventually(t, func() bool { return !known() }, 10*time.Second, time.Millisecond)
+}
+
 func TestReceiptsAreForgottenAfterAWeek(t *testing.T) {
 	b := setup(t)
 	now := time.Now()

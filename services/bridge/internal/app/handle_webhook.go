@@ -32,7 +32,7 @@ func (h HandleWebhook) Do(ctx context.Context, w ports.Webhook) error {
 			return ports.Change{}, err
 		}
 		outcome = result.Outcome
-		change = ports.Change{Mapping: changed, Events: sealed, DeleteRoom: result.DeleteRoom}
+		change = ports.Change{Mapping: changed, Events: sealed, DeleteRoom: result.DeleteRoom, Standings: result.Standings}
 		return change, nil
 	}
 	if w.Fact == nil {

@@ -23,6 +23,7 @@ type IssueToken struct {
 	Mappings ports.Mappings
 	Tokens   ports.Tokens
 	Tally    ports.Tally
+	Nudges   ports.Nudges
 }
 
 // Do answers a token command. A refusal is an error of type *commands.Failure, and so is everything
@@ -49,14 +50,17 @@ func (i IssueToken) issue(ctx context.Context, c commands.TokenIssue) (commands.
 	}
 	var seat domain.Seat
 	var room string
+	var change ports.Change
 	err := i.Mappings.ChangeSession(ctx, c.SessionID, func(m domain.Mapping) (ports.Change, error) {
 		admitted, s, err := m.Admit(ask)
 		seat, room = s, m.RoomName()
-		return ports.Change{Mapping: admitted}, err
+		change = ports.Change{Mapping: admitted, Standings: admitted.StandingsSince(m), Admits: s.Identity}
+		return change, err
 	})
 	if err != nil {
 		return commands.TokenIssued{}, err
 	}
+	announce(i.Tally, i.Nudges, change)
 	grant := ports.TokenGrant{RoomName: room, Seat: seat, TTL: ttl}
 	if c.DisplayName != nil {
 		grant.DisplayName = *c.DisplayName
@@ -83,6 +87,7 @@ var refusals = []struct {
 	{domain.ErrNotAMember, commands.Failure{Code: commands.StaleCommand, Message: "the member was removed meanwhile", Retryable: true}},
 	{domain.ErrInvalidIdentity, commands.Failure{Code: commands.InvalidCommand, Message: "user and device make no identity"}},
 	{errTTL, commands.Failure{Code: commands.InvalidCommand, Message: "ttlSeconds must be from 30 to 3600"}},
+	{ports.ErrBeingRemoved, commands.Failure{Code: commands.Unavailable, Message: "the member's earlier removal is under way", Retryable: true}},
 	{ports.ErrUnavailable, commands.Failure{Code: commands.Unavailable, Message: "the bridge's database is away", Retryable: true}},
 	{context.DeadlineExceeded, commands.Failure{Code: commands.Unavailable, Message: "the command's time was over", Retryable: true}},
 	{context.Canceled, commands.Failure{Code: commands.Unavailable, Message: "the bridge is stopping", Retryable: true}},

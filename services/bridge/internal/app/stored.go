@@ -31,4 +31,7 @@ func announce(tally ports.Tally, nudges ports.Nudges, c ports.Change) {
 	if c.DeleteRoom {
 		nudges.DeleteRooms()
 	}
+	if len(c.Standings) > 0 {
+		nudges.Enforce()
+	}
 }

@@ -27,8 +27,9 @@ type Event struct {
 // Result is what follows from a fact.
 type Result struct {
 	Outcome    Outcome
-	Events     []Event // in order
-	DeleteRoom bool    // the room lives although the call is over
+	Events     []Event    // in order
+	DeleteRoom bool       // the room lives although the call is over
+	Standings  []Standing // of who came with a token that may give them other rights than they have
 }
 
 // Apply returns the mapping after a fact about its room, and what follows. now stands in where the
@@ -48,7 +49,7 @@ func (m Mapping) Apply(f Fact, now time.Time) (Mapping, Result) {
 			a.outcome = Applied
 		}
 	}
-	return Mapping{s: a.s}, Result{Outcome: a.outcome, Events: a.events, DeleteRoom: a.deleteRoom}
+	return Mapping{s: a.s}, Result{Outcome: a.outcome, Events: a.events, DeleteRoom: a.deleteRoom, Standings: a.standings}
 }
 
 // application is one fact being applied.
@@ -59,6 +60,7 @@ type application struct {
 	outcome    Outcome
 	changed    bool
 	deleteRoom bool
+	standings  []Standing
 }
 
 func (a *application) apply(f Fact) {

@@ -58,6 +58,7 @@ type Participant struct {
 	SID      string    // the newest connection known; "" before the first
 	JoinedAt time.Time // when that connection joined, by the provider's clock
 	Episode  int       // the mapping's episode in which they were last shown; 0 before
+	Outdated bool      // the member's role has changed, or they were removed, after the first token was given
 	Tracks   map[string]Track
 }
 
@@ -116,6 +117,23 @@ func (m Mapping) RoomName() string { return m.s.RoomName }
 
 // Revision returns a number that grows with every change.
 func (m Mapping) Revision() int64 { return m.s.Revision }
+
+// SessionVersion returns the newest version of the session that any command or event told, 0 before.
+func (m Mapping) SessionVersion() int64 { return m.s.SessionVersion }
+
+// Activated says that somebody has been in the call, so that call.connected was told.
+func (m Mapping) Activated() bool { return !m.s.ConnectedAt.IsZero() }
+
+// Seats says whether the identity is that of a member, who may be in the call by it. Whoever was removed
+// meanwhile has no seat any more, and an identity that isn't mapped never had one.
+func (m Mapping) Seats(identity string) bool {
+	p, mapped := m.s.Participants[identity]
+	if !mapped {
+		return false
+	}
+	member, known := m.s.Members[p.UserID]
+	return known && !member.Removed
+}
 
 // Over says that the call can't go on: its session is final, or its room came to its end.
 func (m Mapping) Over() bool { return m.s.over() }

@@ -35,6 +35,9 @@ func (s *State) learn(member Member) bool {
 		return changed
 	}
 	s.Members[member.UserID] = member
+	if exists && (known.Role != member.Role || known.Removed != member.Removed) {
+		s.outdate(member.UserID)
+	}
 	return true
 }
 

@@ -10,9 +10,16 @@ import (
 )
 
 // join takes a connection that is fully in the room. Somebody who is shown already has only changed
-// connections; that is nothing anybody needs to hear of.
+// connections; that is nothing anybody needs to hear of. Whoever is no member any more, and comes with a
+// token from before, is not shown, and not for longer where they were.
 func (a *application) join(p *Participant, c Connection) {
 	if !a.takeOver(p, c) {
+		return
+	}
+	if !a.hold(p) {
+		if p.Shown() {
+			a.depart(p, events.LeaveParticipantRemoved)
+		}
 		return
 	}
 	switch {

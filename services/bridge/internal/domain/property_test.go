@@ -41,6 +41,7 @@ func anyFact(t *rapid.T) domain.Fact {
 type shadow struct {
 	connecting, connected, disconnected bool
 	final                               bool
+	removed                             map[string]bool // users who are no members at present
 	present                             map[string]bool
 	tracks                              map[string]bool
 	ids                                 map[string]bool
@@ -61,6 +62,7 @@ func (s *shadow) see(t *rapid.T, e domain.Event) {
 		require.True(t, s.connected)
 		require.False(t, s.present[p.Identity] || s.disconnected || s.final)
 		require.NotContains(t, p.Identity, "mallory")
+		require.False(t, s.removed[p.UserID], "who was removed is not shown")
 		s.present[p.Identity] = true
 	case events.CallParticipantLeftPayload:
 		require.True(t, s.present[p.Identity])
@@ -91,18 +93,26 @@ func (s *shadow) see(t *rapid.T, e domain.Event) {
 func TestEveryLogKeepsItsRules(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		c := newCall(t)
-		s := &shadow{present: map[string]bool{}, tracks: map[string]bool{}, ids: map[string]bool{}}
+		s := &shadow{removed: map[string]bool{}, present: map[string]bool{}, tracks: map[string]bool{}, ids: map[string]bool{}}
 		end := rapid.IntRange(0, 80).Draw(rt, "finalized at")
 		for i := range rapid.IntRange(0, 60).Draw(rt, "facts") {
 			if i == end {
 				c.mapping, _ = c.mapping.Finalize(9)
 				s.final = true
 			}
+			if rapid.IntRange(0, 9).Draw(rt, "membership") == 0 {
+				user := rapid.SampledFrom([]string{"alice", "bob"}).Draw(rt, "member")
+				s.removed[user] = !s.removed[user]
+				c.learn(domain.Member{UserID: user, Role: map[bool]events.Role{false: events.RoleViewer}[s.removed[user]], Version: int64(i + 2), Removed: s.removed[user]})
+			}
 			f := anyFact(rt)
 			from := len(c.log)
 			c.hear(f)
 			for _, e := range c.log[from:] {
 				s.see(rt, e)
+			}
+			for _, standing := range c.last.Standings {
+				require.Equal(rt, s.removed[standing.UserID], standing.Removed)
 			}
 			settled := c.mapping
 			require.Empty(rt, c.hear(f), "a repeated fact says nothing new")

@@ -15,6 +15,12 @@ type Change struct {
 	Mapping    domain.Mapping
 	Events     []events.Sealed // to be published in this order, after all earlier ones of the session
 	DeleteRoom bool            // have the room deleted at the provider, again if it was already
+
+	// Standings are what the provider is to be told of participants, in place of what it was to be told before.
+	Standings []domain.Standing
+	// Admits is the identity that is about to be given a token, or "". The change fails with ErrBeingRemoved
+	// while a removal of it is under way: that could put out whoever comes with the new token.
+	Admits string
 }
 
 // Decide looks at a mapping and says what is to be stored. It may be called again where the store has

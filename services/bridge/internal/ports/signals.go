@@ -5,8 +5,10 @@ type Tally interface {
 	Webhook(kind, outcome string)     // a genuine webhook, and what became of it
 	Refused(reason string)            // a request to the webhook's address that is not a genuine webhook
 	Token(outcome string)             // a token command, and "issued" or why not
+	Presence(outcome string)          // a presence command, and "connected", "activated", "nobody" or why it wasn't answered
 	SessionEvent(kind string)         // an event of a session that was taken in
 	RoomDeletion(outcome string)      // an attempt to delete a room
+	Enforcement(kind, outcome string) // an attempt to tell the provider of a participant's "removal" or "role"
 	EventMade(kind string)            // a canonical event that was stored for publishing
 	ProviderReachable(reachable bool) // what the last probe of the provider found
 }
@@ -16,4 +18,5 @@ type Tally interface {
 type Nudges struct {
 	Publish     func(sessionID string) // events of a session were stored for publishing
 	DeleteRooms func()                 // a room must go
+	Enforce     func()                 // the provider must be told of participants
 }

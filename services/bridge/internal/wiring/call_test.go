@@ -41,6 +41,9 @@ func TestARealCallOnTheWholeService(t *testing.T) {
 	for _, user := range []string{"alice", "bob"} {
 		token, err := s.sessions.token(session, user, events.RoleHost)
 		require.NoError(t, err)
+		if user == "alice" {
+			require.Equal(t, commands.CallPresenceShown{}, s.sessions.presence(session, 1), "nobody has used a token yet")
+		}
 		require.Equal(t, domain.RoomName(session), token.RoomName)
 		require.Equal(t, user+"#default", token.Identity)
 		require.EqualValues(t, 1, s.count(`SELECT count(*) FROM participants WHERE session_id = ? AND identity = ?`, session, token.Identity))
@@ -48,6 +51,7 @@ func TestARealCallOnTheWholeService(t *testing.T) {
 		rooms = append(rooms, s.join(token))
 	}
 	s.sessions.waitFor(session, events.CallConnecting, events.CallConnected, events.CallParticipantJoined, events.CallParticipantJoined)
+	require.Equal(t, commands.CallPresenceShown{Connected: true, Activated: true}, s.sessions.presence(session, 1))
 	rooms[1].Disconnect()
 	// The session is ended: the room goes, whoever is still in it leaves, and that is the end of the call.
 	s.sessions.waitFor(session, events.CallConnecting, events.CallConnected, events.CallParticipantJoined, events.CallParticipantJoined,
@@ -55,6 +59,7 @@ func TestARealCallOnTheWholeService(t *testing.T) {
 	s.sessions.tell(session, events.CallEndedPayload{Reason: "completed", SessionVersion: 3, EndedAt: events.At(time.Now())})
 	s.sessions.waitFor(session, events.CallConnecting, events.CallConnected, events.CallParticipantJoined, events.CallParticipantJoined,
 		events.CallParticipantLeft, events.CallParticipantLeft, events.CallDisconnected)
+	require.Equal(t, commands.CallPresenceShown{Activated: true}, s.sessions.presence(session, 3))
 	testkit.Eventually(t, time.Minute, func(context.Context) error {
 		if left := s.count(`SELECT count(*) FROM room_deletions`); left != 0 {
 			return fmt.Errorf("%d rooms are still to be deleted", left)

@@ -41,8 +41,9 @@ const (
 
 const (
 	probeInterval    = 10 * time.Second
-	deletionPoll     = 5 * time.Second
+	providerPoll     = 5 * time.Second // of the lists of what the provider is still to be told
 	receiptsInterval = time.Hour
+	mappingsInterval = time.Hour
 )
 
 func telemetryConfig(s Settings, b Build) telemetryfx.Config {
@@ -133,12 +134,20 @@ func newRelay(db *gorm.DB, p *rabbitmq.Publisher, name replica, log *slog.Logger
 	return outbox.NewRelay(outbox.Options{DB: db, Publisher: p, Holder: string(name), Logger: log, Registry: registerer})
 }
 
-func newNudges(relay *outbox.Relay, deletions *app.DeleteRooms) ports.Nudges {
-	return ports.Nudges{Publish: func(sessionID string) { relay.Wake(sessionID) }, DeleteRooms: deletions.Wake}
+func newNudges(relay *outbox.Relay, deletions *app.DeleteRooms, standings *app.EnforceStandings) ports.Nudges {
+	return ports.Nudges{
+		Publish: func(sessionID string) { relay.Wake(sessionID) }, DeleteRooms: deletions.Wake, Enforce: standings.Wake,
+	}
 }
 
 func newDeleteRooms(list ports.RoomDeletions, rooms ports.MediaRooms, tally ports.Tally, log *slog.Logger) *app.DeleteRooms {
-	return &app.DeleteRooms{Deletions: list, Rooms: rooms, Tally: tally, Log: log, Poll: deletionPoll}
+	return &app.DeleteRooms{Deletions: list, Rooms: rooms, Tally: tally, Log: log, Poll: providerPoll}
+}
+
+func newEnforceStandings(
+	list ports.Enforcements, participants ports.MediaParticipants, tally ports.Tally, log *slog.Logger,
+) *app.EnforceStandings {
+	return &app.EnforceStandings{List: list, Participants: participants, Tally: tally, Log: log, Poll: providerPoll}
 }
 
 func newRooms(lifecycle fx.Lifecycle, s Settings) *livekit.Rooms {
@@ -174,8 +183,12 @@ func newHandleWebhook(m ports.Mappings, tally ports.Tally, nudges ports.Nudges) 
 	return app.HandleWebhook{Mappings: m, Tally: tally, Nudges: nudges, Now: time.Now}
 }
 
-func newIssueToken(m ports.Mappings, tokens ports.Tokens, tally ports.Tally) app.IssueToken {
-	return app.IssueToken{Mappings: m, Tokens: tokens, Tally: tally}
+func newIssueToken(m ports.Mappings, tokens ports.Tokens, tally ports.Tally, nudges ports.Nudges) app.IssueToken {
+	return app.IssueToken{Mappings: m, Tokens: tokens, Tally: tally, Nudges: nudges}
+}
+
+func newShowPresence(rooms ports.MediaPresence, m ports.MappingReader, tally ports.Tally) app.ShowPresence {
+	return app.ShowPresence{Rooms: rooms, Mappings: m, Tally: tally}
 }
 
 func newApplySessionEvent(m ports.Mappings, tally ports.Tally, nudges ports.Nudges) app.ApplySessionEvent {
@@ -186,6 +199,10 @@ func newForgetReceipts(r ports.Receipts, log *slog.Logger) app.ForgetReceipts {
 	return app.ForgetReceipts{Receipts: r, Now: time.Now, Log: log, Every: receiptsInterval}
 }
 
+func newForgetMappings(m ports.OldMappings, log *slog.Logger) app.ForgetMappings {
+	return app.ForgetMappings{Mappings: m, Now: time.Now, Log: log, Every: mappingsInterval}
+}
+
 // consumeEvents and serveCommands put what handles messages on the connections, before these are dialled.
 func consumeEvents(s Settings, c connections, follow app.ApplySessionEvent, dead *rabbitmq.Publisher, name replica) {
 	rabbitmq.NewConsumer(c.consume, rabbitmq.ConsumerConfig{
@@ -193,8 +210,8 @@ func consumeEvents(s Settings, c connections, follow app.ApplySessionEvent, dead
 	}, amqp.FollowSessions(follow))
 }
 
-func serveCommands(c connections, issue app.IssueToken, log *slog.Logger) {
-	rabbitmq.NewRPCServer(c.commands, Service, amqp.CommandServer(), amqp.ServeCommands(issue, log))
+func serveCommands(c connections, issue app.IssueToken, show app.ShowPresence, log *slog.Logger) {
+	rabbitmq.NewRPCServer(c.commands, Service, amqp.CommandServer(), amqp.ServeCommands(amqp.Commands{Token: issue, Presence: show}, log))
 }
 
 func logVersions(b Build, c connections, log *slog.Logger) {

@@ -42,15 +42,17 @@ func Options(s Settings, b Build) fx.Option {
 		// What is outside, each behind its port.
 		fx.Provide(
 			openDatabase, newGate,
-			fx.Annotate(postgres.NewStore, fx.As(new(ports.Mappings)), fx.As(new(ports.RoomDeletions)), fx.As(new(ports.Receipts))),
+			fx.Annotate(postgres.NewStore, fx.As(new(ports.Mappings)), fx.As(new(ports.MappingReader)), fx.As(new(ports.OldMappings)),
+				fx.As(new(ports.RoomDeletions)), fx.As(new(ports.Enforcements)), fx.As(new(ports.Receipts))),
 			fx.Annotate(func(r prometheus.Registerer) *metrics.Tally { return metrics.NewTally(r) }, fx.As(new(ports.Tally))),
-			fx.Annotate(newRooms, fx.As(fx.Self()), fx.As(new(ports.MediaRooms))),
+			fx.Annotate(newRooms, fx.As(fx.Self()), fx.As(new(ports.MediaRooms)), fx.As(new(ports.MediaParticipants)), fx.As(new(ports.MediaPresence))),
 			fx.Annotate(newTokens, fx.As(new(ports.Tokens))),
 			fx.Annotate(newWebhookReader, fx.As(new(ports.WebhookReader))),
 			newProbe, newConnections, newPublisher, newRelay, newNudges,
 		),
 		// The use cases.
-		fx.Provide(newHandleWebhook, newIssueToken, newApplySessionEvent, newDeleteRooms, newForgetReceipts),
+		fx.Provide(newHandleWebhook, newIssueToken, newShowPresence, newApplySessionEvent, newDeleteRooms, newEnforceStandings,
+			newForgetReceipts, newForgetMappings),
 		// What comes in.
 		fx.Provide(newWebhooks),
 
@@ -92,7 +94,9 @@ type intake struct {
 
 	Connections connections
 	Deletions   *app.DeleteRooms
+	Standings   *app.EnforceStandings
 	Receipts    app.ForgetReceipts
+	Mappings    app.ForgetMappings
 	Probe       *livekit.Probe
 	Gate        *libpostgres.Gate
 	DB          *gorm.DB
@@ -101,7 +105,8 @@ type intake struct {
 func runIntake(lifecycle fx.Lifecycle, stopper fx.Shutdowner, in intake, log *slog.Logger) {
 	probe := &background{name: "probe", log: log, stopper: stopper, work: []func(context.Context) error{forever(in.Probe.Run)}}
 	work := &background{name: "intake", ready: in.Gate.Opened(), log: log, stopper: stopper, work: []func(context.Context) error{
-		in.Connections.consume.Run, in.Connections.commands.Run, forever(in.Deletions.Run), forever(in.Receipts.Run),
+		in.Connections.consume.Run, in.Connections.commands.Run, forever(in.Deletions.Run), forever(in.Standings.Run),
+		forever(in.Receipts.Run), forever(in.Mappings.Run),
 	}}
 	lifecycle.Append(probe.hook())
 	lifecycle.Append(work.hook())

@@ -2,6 +2,7 @@ package domain
 
 import (
 	"slices"
+	"time"
 
 	"github.com/callplane/callplane/contracts/events"
 )
@@ -14,15 +15,16 @@ const (
 	ScopeRead   Scope = "call:read"   // read any session
 	ScopeEvents Scope = "call:events" // post transcript, orchestration, action and safety events
 	ScopeUsage  Scope = "call:usage"  // post usage and billing events
-	ScopeAdmin  Scope = "call:admin"  // create for others; change and end any session
+	ScopeAdmin  Scope = "call:admin"  // create for others; change and end any session, and its members
 )
 
 var scopes = []Scope{ScopeRead, ScopeEvents, ScopeUsage, ScopeAdmin}
 
 // Principal is an authenticated caller.
 type Principal struct {
-	UserID string
-	Scopes []Scope
+	UserID    string
+	Scopes    []Scope
+	ExpiresAt time.Time // until when they have shown who they are; zero: without an end
 }
 
 // Has says whether the principal was given the scope.
@@ -46,7 +48,7 @@ type Action int
 const (
 	ActionRead   Action = iota // read the session and its events
 	ActionToken                // join the call
-	ActionChange               // change or end the session
+	ActionChange               // change or end the session, invite and remove
 )
 
 // Authorize returns nil where the principal may do the action, ErrForbidden where they may not, and

@@ -22,6 +22,10 @@ var (
 	ErrCorrelationMismatch = errors.New("the provider correlation is immutable once it is written")
 	// ErrProviderManaged: only the provider's facts may do this for the session's provider.
 	ErrProviderManaged = errors.New("the provider manages this transition")
+	// ErrOwnerImmutable: the owner is a member with role host for as long as the session exists.
+	ErrOwnerImmutable = errors.New("the owner can't be removed or demoted")
+	// ErrNotAMember: there is no such member in a session that the caller sees.
+	ErrNotAMember = errors.New("no member of the session")
 	// ErrProviderNotSupported: there is no way to get media from the session's provider here.
 	ErrProviderNotSupported = errors.New("the session's provider issues no tokens here")
 )

@@ -53,6 +53,15 @@ func (s *Session) evolve(payload events.Payload, at, logged time.Time) {
 		s.created(p, logged)
 	case events.CallUpdatedPayload:
 		s.updated(p, at, logged)
+	case events.CallMemberAddedPayload:
+		s.putMember(events.Member{UserID: p.UserID, Role: p.Role})
+		s.touch(p.SessionVersion, logged)
+	case events.CallMemberUpdatedPayload:
+		s.putMember(events.Member{UserID: p.UserID, Role: p.Role})
+		s.touch(p.SessionVersion, logged)
+	case events.CallMemberRemovedPayload:
+		s.dropMember(p.UserID)
+		s.touch(p.SessionVersion, logged)
 	case events.CallEndedPayload:
 		ended := precise(p.EndedAt.Time)
 		s.state.Status, s.state.EndedAt, s.state.EndReason = events.StatusEnded, &ended, &p.Reason
@@ -60,6 +69,7 @@ func (s *Session) evolve(payload events.Payload, at, logged time.Time) {
 		ended := precise(p.EndedAt.Time)
 		s.state.Status, s.state.EndedAt, s.state.EndReason = events.StatusFailed, &ended, p.Reason
 		s.state.Failure = &p.Error
+		s.touch(p.SessionVersion, logged) // a deadline that passed has no other event that counts
 	case events.CallConnectedPayload:
 		s.activated(Correlation{RoomID: p.RoomName, ParticipantID: p.Identity, CallID: p.RoomSID}, at)
 		s.move(causeConnected, logged)

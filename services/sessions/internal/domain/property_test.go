@@ -23,7 +23,7 @@ func TestAnyHistoryReplays(t *testing.T) {
 		for step := range steps {
 			before := w.session.Snapshot()
 			logged := len(w.log)
-			switch rapid.SampledFrom([]string{"fact", "fact", "fact", "again", "altered", "patch"}).Draw(t, "kind") {
+			switch rapid.SampledFrom([]string{"fact", "fact", "fact", "again", "altered", "patch", "member"}).Draw(t, "kind") {
 			case "fact":
 				fact := accepted(t, events.DerivedID("step", fmt.Sprint(step)), w.now, drawFact(t))
 				sent = append(sent, fact)
@@ -47,6 +47,8 @@ func TestAnyHistoryReplays(t *testing.T) {
 				}
 			case "patch":
 				checkPatchError(t, w.patch(drawPatch(t)))
+			case "member":
+				checkMemberError(t, changeMember(t, w))
 			}
 			checkStep(t, before, w.session.Snapshot(), len(w.log) > logged)
 		}
@@ -69,14 +71,40 @@ func checkStep(t *rapid.T, before, after domain.Snapshot, appended bool) {
 		require.Equal(t, before.EndedAt, after.EndedAt)
 		require.Equal(t, before.EndReason, after.EndReason)
 		require.Equal(t, before.Failure, after.Failure)
+		require.Equal(t, before.Members, after.Members)
 	}
 	if before.Correlation != nil {
 		require.Equal(t, before.Correlation, after.Correlation, "the correlation is immutable")
 		require.Equal(t, before.StartedAt, after.StartedAt)
 	}
+	require.Contains(t, after.Members, events.Member{UserID: after.OwnerID, Role: events.RoleHost}, "the owner stays a host")
 	if before.Status != after.Status {
 		require.Equal(t, before.Version+1, after.Version)
 	}
+}
+
+// changeMember has anybody set or remove anybody.
+func changeMember(t *rapid.T, w *world) error {
+	people := []string{"alice", "bob", "carol", "mallory"}
+	caller := domain.Principal{UserID: rapid.SampledFrom(people).Draw(t, "caller")}
+	if rapid.Bool().Draw(t, "as admin") {
+		caller.Scopes = []domain.Scope{domain.ScopeAdmin}
+	}
+	subject := rapid.SampledFrom(people).Draw(t, "subject")
+	if rapid.Bool().Draw(t, "remove") {
+		return w.removeMember(caller, subject)
+	}
+	_, err := w.setMember(caller, subject, rapid.SampledFrom([]events.Role{events.RoleHost, events.RoleParticipant, events.RoleViewer}).Draw(t, "role"))
+	return err
+}
+
+func checkMemberError(t *rapid.T, err error) {
+	for _, known := range []error{domain.ErrNotFound, domain.ErrForbidden, domain.ErrNotAMember, domain.ErrOwnerImmutable, domain.ErrSessionFinal} {
+		if err == nil || errors.Is(err, known) {
+			return
+		}
+	}
+	t.Fatalf("a change of members failed with an error that nobody knows: %v", err)
 }
 
 func drawFact(t *rapid.T) events.Payload {

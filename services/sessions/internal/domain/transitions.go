@@ -52,6 +52,12 @@ func (s *Session) next(c cause) (events.Status, bool) {
 	return to, ok
 }
 
+// KnownStatus says whether sessions have such a status.
+func KnownStatus(status events.Status) bool {
+	_, known := transitions[status]
+	return known
+}
+
 func final(status events.Status) bool {
 	return status == events.StatusEnded || status == events.StatusFailed
 }

@@ -17,4 +17,11 @@ type IDs interface {
 type Counters interface {
 	// EventTaken counts an event that came in: what was decided ("appended", "duplicate", "quarantined"), and for the last the reason.
 	EventTaken(decision, reason string)
+
+	// ActivationDeadline counts what became of a session whose activation deadline has passed: "due" each time its turn comes, and then
+	// "failed", "postponed" or "overtaken".
+	ActivationDeadline(outcome string)
+
+	// Deleted counts what was kept long enough: "sessions" or events in "quarantine".
+	Deleted(kind string, count int)
 }

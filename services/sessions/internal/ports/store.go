@@ -89,6 +89,9 @@ type SessionStore interface {
 	// Get returns the session at one moment, or domain.ErrNotFound where the viewer sees none.
 	Get(ctx context.Context, viewer Viewer, id string) (View, error)
 
+	// List returns sessions of a user, each as it is at one moment, the one created last first.
+	List(ctx context.Context, request ListRequest) (SessionList, error)
+
 	// Update lets change work on the locked session and saves what it made, with the entries it returns; with none, nothing is saved.
 	// domain.ErrNotFound where the viewer sees no such session.
 	Update(ctx context.Context, viewer Viewer, id string, change func(*domain.Session) ([]Entry, error)) (View, error)

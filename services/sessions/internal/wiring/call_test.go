@@ -36,8 +36,13 @@ func TestACallFromStartToEnd(t *testing.T) {
 	require.Less(t, time.Since(asked), 2500*time.Millisecond)
 
 	bridge := startBridge(t, vhost)
-	status, answer, _ = service.request(http.MethodPost, path+"/token", "bob", `{"ttlSeconds":60}`)
-	require.Equal(t, http.StatusOK, status, answer)
+	testkit.Eventually(t, 15*time.Second, func(context.Context) error {
+		// A bridge takes commands a moment after it is connected.
+		if status, answer, _ = service.request(http.MethodPost, path+"/token", "bob", `{"ttlSeconds":60}`); status != http.StatusOK {
+			return fmt.Errorf("the token is %d %v", status, answer)
+		}
+		return nil
+	})
 	require.Equal(t, "a-token-for-bob", answer["token"])
 
 	room := events.ProviderRoom{Provider: "livekit", RoomName: "call-" + id, RoomSID: "RM_1"}

@@ -26,13 +26,14 @@ func TestGraphIsWhole(t *testing.T) {
 
 func TestBadSettingsAreAllTold(t *testing.T) {
 	_, err := config.Load[Settings](environment(
-		"AUTH_MODE=jwt", "EVENT_PARTITIONS=1000", "SHUTDOWN_DELAY=1m", "LOG_LEVEL=loud", "HTTP_ADDR=nowhere", "MIGRATE_DATABASE_URL=",
+		"AUTH_MODE=none", "EVENT_PARTITIONS=1000", "SHUTDOWN_DELAY=1m", "LOG_LEVEL=loud", "HTTP_ADDR=nowhere", "MIGRATE_DATABASE_URL=",
+		"ACTIVATION_TIMEOUT=0s", "SESSION_RETENTION=-1h",
 	))
 	require.Error(t, err)
-	for _, name := range []string{"AUTH_MODE", "EVENT_PARTITIONS", "SHUTDOWN_DELAY", "LOG_LEVEL", "HTTP_ADDR", "MIGRATE_DATABASE_URL"} {
+	for _, name := range []string{"AUTH_MODE", "EVENT_PARTITIONS", "SHUTDOWN_DELAY", "LOG_LEVEL", "HTTP_ADDR", "MIGRATE_DATABASE_URL", "ACTIVATION_TIMEOUT", "SESSION_RETENTION"} {
 		require.Contains(t, err.Error(), name)
 	}
-	require.Contains(t, err.Error(), "the modes are: [dev]")
+	require.Contains(t, err.Error(), "the modes are: jwt, dev")
 	require.NotContains(t, err.Error(), "secret@")
 }
 
@@ -41,7 +42,8 @@ func TestHelpListsEverySetting(t *testing.T) {
 	require.NoError(t, Usage(&out))
 	for _, name := range []string{
 		"HTTP_ADDR", "ADMIN_ADDR", "DATABASE_URL", "MIGRATE_DATABASE_URL", "AMQP_URL", "EVENT_PARTITIONS", "LOG_LEVEL", "LOG_FORMAT",
-		"SHUTDOWN_DELAY", "SHUTDOWN_TIMEOUT", "MIGRATE_ON_START", "AUTH_MODE", "OTEL_",
+		"SHUTDOWN_DELAY", "SHUTDOWN_TIMEOUT", "MIGRATE_ON_START", "AUTH_MODE", "AUTH_JWKS_URL", "AUTH_HS256_SECRET", "AUTH_ISSUER", "AUTH_AUDIENCE",
+		"CORS_ALLOWED_ORIGINS", "RATE_LIMIT_RPS", "TRUSTED_PROXIES", "OTEL_", "ACTIVATION_TIMEOUT", "SESSION_RETENTION",
 	} {
 		require.Contains(t, out.String(), name)
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"time"
 
 	"github.com/google/uuid"
 	"go.uber.org/fx"
@@ -14,6 +15,7 @@ import (
 	libpostgres "github.com/callplane/callplane/libs/postgres"
 	"github.com/callplane/callplane/services/sessions/internal/adapters/amqp"
 	"github.com/callplane/callplane/services/sessions/internal/app"
+	"github.com/callplane/callplane/services/sessions/internal/ports"
 )
 
 // replica tells this process from all others that ever run.
@@ -96,6 +98,13 @@ func startRelay(k keeper, gate *libpostgres.Gate, relay *outbox.Relay) {
 func startConsuming(k keeper, gate *libpostgres.Gate, broker *amqp.Broker, apply app.ApplyEvent) {
 	broker.Consume(amqp.NewHandler(apply))
 	k.keep("consuming", after(gate, broker.RunConsuming))
+}
+
+// keysCleaned is how often old idempotency keys are removed.
+const keysCleaned = 10 * time.Minute
+
+func startForgettingKeys(k keeper, gate *libpostgres.Gate, keys ports.IdempotencyStore, clock ports.Clock, log *slog.Logger) {
+	k.keep("idempotency keys", after(gate, app.ForgetKeys{Store: keys, Clock: clock, Log: log, Every: keysCleaned}.Run))
 }
 
 // after returns work that begins when the database is ready.

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -153,7 +154,11 @@ func migrated(t *testing.T) []string {
 type aBridge struct {
 	t         *testing.T
 	publisher *rabbitmq.Publisher
+	presence  atomic.Pointer[commands.CallPresenceShown]
 }
+
+// show sets what it says of every call; nobody, before.
+func (b *aBridge) show(shown commands.CallPresenceShown) { b.presence.Store(&shown) }
 
 func startBridge(t *testing.T, vhost *testkit.Vhost) *aBridge {
 	t.Helper()
@@ -165,6 +170,9 @@ func startBridge(t *testing.T, vhost *testkit.Vhost) *aBridge {
 		Queue: topology.CommandsQueue, Topology: topology.Commands(), Users: []string{topology.UserSessions},
 	},
 		func(_ context.Context, request rabbitmq.Request) ([]byte, error) {
+			if request.Key == commands.CallPresenceName {
+				return b.answerPresence(request.Body)
+			}
 			command, err := commands.DecodeTokenIssue(request.Body)
 			if err != nil {
 				return nil, err
@@ -188,6 +196,18 @@ func startBridge(t *testing.T, vhost *testkit.Vhost) *aBridge {
 		return nil
 	})
 	return b
+}
+
+func (b *aBridge) answerPresence(body []byte) ([]byte, error) {
+	command, err := commands.DecodeCallPresence(body)
+	if err != nil {
+		return nil, err
+	}
+	var shown commands.CallPresenceShown
+	if set := b.presence.Load(); set != nil {
+		shown = *set
+	}
+	return commands.EncodePresenceReply(commands.Succeed(command.CommandID, shown))
 }
 
 func (b *aBridge) publish(sessionID string, payload events.Payload) {

@@ -3,6 +3,7 @@ package wiring
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
 	"runtime"
@@ -42,6 +43,10 @@ type Build struct {
 // Options is the whole service. Hooks run in the order of the invocations when it starts, and in reverse when it stops: first it takes no
 // more requests, then no more events, then what is in the outbox is published, and last the connections are closed.
 func Options(settings Settings, build Build) fx.Option {
+	proxies, err := settings.trustedProxies()
+	if err != nil {
+		return fx.Error(fmt.Errorf("TRUSTED_PROXIES %w", err))
+	}
 	return fx.Options(
 		fx.Supply(settings, build,
 			telemetryfx.Config{
@@ -49,7 +54,7 @@ func Options(settings Settings, build Build) fx.Option {
 			},
 			httpserverfx.Config{
 				Addr: settings.HTTPAddr, AdminAddr: settings.AdminAddr, ShutdownDelay: settings.ShutdownDelay,
-				Engine: httpserver.Options{Service: Service},
+				Engine: httpserver.Options{Service: Service, TrustedProxies: proxies},
 			},
 		),
 		fx.StopTimeout(settings.ShutdownTimeout),
@@ -63,13 +68,18 @@ func Options(settings Settings, build Build) fx.Option {
 			newBroker,
 			newRelay,
 			newAuthenticator,
+			newLimit,
 			newAPI,
-			fx.Annotate(newStore, fx.As(new(ports.SessionStore))),
+			fx.Annotate(newStore,
+				fx.As(new(ports.SessionStore)), fx.As(new(ports.IdempotencyStore)), fx.As(new(ports.CursorKeys)),
+				fx.As(new(ports.Activations)), fx.As(new(ports.Retention))),
 			fx.Annotate(newTokens, fx.As(new(ports.MediaTokens))),
+			fx.Annotate(newPresence, fx.As(new(ports.MediaPresence))),
 			fx.Annotate(metrics.NewCounters, fx.As(new(ports.Counters))),
 			fx.Annotate(func() system.Clock { return system.Clock{} }, fx.As(new(ports.Clock))),
 			fx.Annotate(func() system.IDs { return system.IDs{} }, fx.As(new(ports.IDs))),
 			newApplyEvent,
+			newTimers,
 			rabbitmq.NewMetrics,
 		),
 		fx.Invoke(
@@ -78,6 +88,8 @@ func Options(settings Settings, build Build) fx.Option {
 			startPublishing,
 			startRelay,
 			startConsuming,
+			startTimers,
+			startForgettingKeys,
 			httpapi.API.Mount,
 			addChecks,
 			httpserverfx.Serve,
@@ -117,28 +129,39 @@ func newTokens(broker *amqp.Broker, ids ports.IDs) *amqp.Tokens {
 	return amqp.NewTokens(broker.Caller(), ids)
 }
 
+func newPresence(broker *amqp.Broker, ids ports.IDs) *amqp.Presence {
+	return amqp.NewPresence(broker.Caller(), ids)
+}
+
 func newApplyEvent(store ports.SessionStore, clock ports.Clock, ids ports.IDs, counters ports.Counters) app.ApplyEvent {
 	return app.ApplyEvent{Store: store, Clock: clock, IDs: ids, Counters: counters}
 }
 
+// newLimit returns the one of RATE_LIMIT_RPS.
+func newLimit(settings Settings, clock ports.Clock) (*httpapi.Limit, error) {
+	return httpapi.NewLimit(settings.RateLimitRPS, clock.Now)
+}
+
 func newAPI(
-	store ports.SessionStore, tokens ports.MediaTokens, clock ports.Clock, ids ports.IDs, auth httpapi.Authenticator, gate *libpostgres.Gate,
+	settings Settings, store ports.SessionStore, keys ports.IdempotencyStore, cursors ports.CursorKeys, tokens ports.MediaTokens,
+	clock ports.Clock, ids ports.IDs, auth httpapi.Authenticator, limit *httpapi.Limit, gate *libpostgres.Gate,
 ) httpapi.API {
 	return httpapi.API{
-		Create: app.CreateSession{Store: store, Clock: clock, IDs: ids},
+		Create: app.CreateSession{Store: store, Clock: clock, IDs: ids, Keys: keys},
 		Get:    app.GetSession{Store: store},
+		List:   app.ListSessions{Store: store, Cursors: cursors, Clock: clock},
 		Update: app.UpdateSession{Store: store, Clock: clock, IDs: ids},
 		Token:  app.IssueToken{Store: store, Tokens: tokens, Clock: clock},
 		Events: app.ListEvents{Store: store},
-		Auth:   auth,
-		Ready:  gate.Opened(),
-	}
-}
 
-// newAuthenticator returns the one of AUTH_MODE, which the settings have been checked for.
-func newAuthenticator(log *slog.Logger) httpapi.Authenticator {
-	log.Warn("AUTH_MODE=dev: X-User-Id and X-Scopes are believed, so whoever reaches this API can be anybody; for development only")
-	return httpapi.DevAuth{}
+		SetMember:    app.SetMember{Store: store, Clock: clock, IDs: ids},
+		RemoveMember: app.RemoveMember{Store: store, Clock: clock, IDs: ids},
+
+		Auth:    auth,
+		Origins: settings.origins(),
+		Limit:   limit,
+		Ready:   gate.Opened(),
+	}
 }
 
 // addChecks says what readiness needs: the own database; without the broker reads go on.

@@ -98,6 +98,16 @@ func (i issuer) Do(context.Context, commands.TokenIssue) (commands.TokenIssued, 
 	return i.issued, i.err
 }
 
+// shower answers every question the same way.
+type shower struct {
+	shown commands.CallPresenceShown
+	err   error
+}
+
+func (s shower) Do(context.Context, commands.CallPresence) (commands.CallPresenceShown, error) {
+	return s.shown, s.err
+}
+
 func request(t *testing.T) (rabbitmq.Request, string) {
 	t.Helper()
 	id := uuid.NewString()
@@ -112,7 +122,7 @@ func request(t *testing.T) (rabbitmq.Request, string) {
 func serve(t *testing.T, i issuer, r rabbitmq.Request) (commands.Reply[commands.TokenIssued], string) {
 	t.Helper()
 	var log bytes.Buffer
-	body, err := amqp.ServeCommands(i, slog.New(slog.NewTextHandler(&log, nil)))(t.Context(), r)
+	body, err := amqp.ServeCommands(amqp.Commands{Token: i, Presence: shower{}}, slog.New(slog.NewTextHandler(&log, nil)))(t.Context(), r)
 	require.NoError(t, err)
 	reply, err := commands.DecodeTokenReply(body)
 	require.NoError(t, err)
@@ -141,6 +151,26 @@ func TestCommandsAreAnswered(t *testing.T) {
 	require.NotContains(t, reply.Failure.Message, "the cause")
 }
 
+func TestPresenceIsAnswered(t *testing.T) {
+	id := uuid.NewString()
+	body, err := commands.EncodeCallPresence(commands.CallPresence{CommandID: id, SessionID: session, SessionVersion: 1})
+	require.NoError(t, err)
+	answer := func(s shower, body []byte) commands.Reply[commands.CallPresenceShown] {
+		handle := amqp.ServeCommands(amqp.Commands{Token: issuer{}, Presence: s}, slog.New(slog.DiscardHandler))
+		encoded, err := handle(t.Context(), rabbitmq.Request{Key: commands.CallPresenceName, UserID: topology.UserSessions, Body: body})
+		require.NoError(t, err)
+		reply, err := commands.DecodePresenceReply(encoded)
+		require.NoError(t, err)
+		return reply
+	}
+	shown := commands.CallPresenceShown{Connected: true, Activated: true}
+	require.Equal(t, commands.Succeed(id, shown), answer(shower{shown: shown}, body))
+	away := &commands.Failure{Code: commands.Unavailable, Message: "away", Retryable: true}
+	require.Equal(t, commands.Refuse[commands.CallPresenceShown](id, *away), answer(shower{err: errors.Join(away, errors.New("the cause"))}, body))
+	reply := answer(shower{}, bytes.ReplaceAll(body, []byte(`"sessionVersion":1`), []byte(`"sessionVersion":0`)))
+	require.Equal(t, commands.InvalidCommand, reply.Failure.Code)
+}
+
 func TestCommandsThatBreakTheirContract(t *testing.T) {
 	r, id := request(t)
 	r.Body = bytes.ReplaceAll(r.Body, []byte(`"ttlSeconds":60`), []byte(`"ttlSeconds":"soon"`))
@@ -148,7 +178,7 @@ func TestCommandsThatBreakTheirContract(t *testing.T) {
 	require.Equal(t, id, reply.CommandID)
 	require.Equal(t, commands.InvalidCommand, reply.Failure.Code)
 
-	handler := amqp.ServeCommands(issuer{}, slog.New(slog.DiscardHandler))
+	handler := amqp.ServeCommands(amqp.Commands{Token: issuer{}, Presence: shower{}}, slog.New(slog.DiscardHandler))
 	for _, bad := range []rabbitmq.Request{{Key: commands.TokenIssueName, Body: []byte("{")}, {Key: "token.forge", Body: r.Body}} {
 		_, err := handler(t.Context(), bad)
 		require.Error(t, err)

@@ -42,8 +42,10 @@ func (f *fake) Do(_ context.Context, w ports.Webhook) error {
 func (f *fake) Refused(reason string) { f.refused = append(f.refused, reason) }
 func (*fake) Webhook(_, _ string)     {}
 func (*fake) Token(string)            {}
+func (*fake) Presence(string)         {}
 func (*fake) SessionEvent(string)     {}
 func (*fake) RoomDeletion(string)     {}
+func (*fake) Enforcement(_, _ string) {}
 func (*fake) EventMade(string)        {}
 func (*fake) ProviderReachable(bool)  {}
 

@@ -130,6 +130,50 @@ func TestRolesCanDoWhatTheyMayAndNoMore(t *testing.T) {
 	require.EqualValues(t, 90, listed.GetRooms()[0].GetEmptyTimeout())
 }
 
+func TestRolesChangeAndMembersGoAtOnce(t *testing.T) {
+	s := newServer(t)
+	const room = "call-members"
+	standing := func(role events.Role) domain.Standing {
+		return domain.Standing{Identity: "vic#default", UserID: "vic", Role: role}
+	}
+	gone := make(chan struct{})
+	token := s.issue(t, room, "vic", events.RoleViewer)
+	vic := s.join(t, token, &lksdk.RoomCallback{OnDisconnected: func() { close(gone) }})
+	s.join(t, s.issue(t, room, "alice", events.RoleHost), nil)
+	require.NoError(t, s.rooms.SetRole(t.Context(), room, standing(events.RoleParticipant)))
+	require.NoError(t, publish(t, vic), "with the token of a viewer")
+	info := func() *lkproto.ParticipantInfo {
+		info, err := s.admin.GetParticipant(t.Context(), &lkproto.RoomParticipantIdentity{Room: room, Identity: "vic#default"})
+		require.NoError(t, err)
+		return info
+	}
+	require.JSONEq(t, `{"userId":"vic","role":"participant"}`, info().GetMetadata())
+	require.Equal(t, "vic vic", info().GetName(), "what is not changed stays")
+	require.False(t, info().GetPermission().GetCanUpdateMetadata())
+	require.NoError(t, s.rooms.SetRole(t.Context(), room, standing(events.RoleViewer)))
+	require.Eventually(t, func() bool {
+		seen := info()
+		return len(seen.GetTracks()) == 0 && !seen.GetPermission().GetCanPublish() && seen.GetPermission().GetCanSubscribe()
+	}, 20*time.Second, 20*time.Millisecond, "what a viewer may not publish is taken down")
+
+	for range 2 {
+		require.NoError(t, s.rooms.Remove(t.Context(), room, "vic#default"), "who isn't there is no error")
+		require.NoError(t, s.rooms.Remove(t.Context(), "call-nowhere", "vic#default"))
+	}
+	select {
+	case <-gone:
+	case <-time.After(20 * time.Second):
+		t.Fatal("vic is still in the room")
+	}
+	require.NoError(t, s.rooms.SetRole(t.Context(), room, standing(events.RoleHost)))
+	require.NoError(t, s.rooms.SetRole(t.Context(), "call-nowhere", standing(events.RoleHost)))
+	s.join(t, s.issue(t, room, "vic", events.RoleViewer), nil)
+
+	stranger := livekit.NewRooms(s.URL, s.APIKey, "another-secret-of-at-least-32-bytes")
+	require.ErrorIs(t, stranger.Remove(t.Context(), room, "alice#default"), ports.ErrUnavailable)
+	require.ErrorIs(t, stranger.SetRole(t.Context(), room, standing(events.RoleHost)), ports.ErrUnavailable)
+}
+
 // callAs calls LiveKit's server API with a participant's token and returns the status.
 func (s server) callAs(t *testing.T, token, call, room string) int {
 	t.Helper()
@@ -172,6 +216,27 @@ func TestRoomsAreDeletedAndMissingOnesAreNoError(t *testing.T) {
 	stranger := livekit.NewRooms(s.URL, s.APIKey, "another-secret-of-at-least-32-bytes")
 	require.ErrorIs(t, stranger.Ping(t.Context()), ports.ErrUnavailable)
 	require.ErrorIs(t, stranger.Delete(t.Context(), "call-over"), ports.ErrUnavailable)
+}
+
+func TestWhoIsConnectedIsListed(t *testing.T) {
+	s := newServer(t)
+	listed, err := s.rooms.Connected(t.Context(), "call-listed")
+	require.NoError(t, err, "a room that isn't there has nobody in it")
+	require.Empty(t, listed)
+	s.join(t, s.issue(t, "call-listed", "alice", events.RoleHost), nil)
+	bob := s.join(t, s.issue(t, "call-listed", "bob", events.RoleViewer), nil)
+	listed, err = s.rooms.Connected(t.Context(), "call-listed")
+	require.NoError(t, err)
+	require.ElementsMatch(t, []string{"alice#default", "bob#default"}, listed)
+	bob.Disconnect()
+	require.Eventually(t, func() bool {
+		listed, err := s.rooms.Connected(t.Context(), "call-listed")
+		return err == nil && len(listed) == 1 && listed[0] == "alice#default"
+	}, 20*time.Second, 20*time.Millisecond)
+
+	stranger := livekit.NewRooms(s.URL, s.APIKey, "another-secret-of-at-least-32-bytes")
+	_, err = stranger.Connected(t.Context(), "call-listed")
+	require.ErrorIs(t, err, ports.ErrUnavailable, "a refusal is no answer")
 }
 
 func TestTheProbeSeesLiveKitGoAndComeBack(t *testing.T) {

@@ -11,7 +11,6 @@ import (
 	"github.com/callplane/callplane/contracts/commands"
 	"github.com/callplane/callplane/contracts/events"
 	"github.com/callplane/callplane/libs/config"
-	"github.com/callplane/callplane/services/bridge/internal/domain"
 	"github.com/callplane/callplane/services/bridge/internal/ports"
 )
 
@@ -42,7 +41,7 @@ type metadata struct {
 // Issue implements ports.Tokens. The room's settings travel in the token, so that the room need not be
 // made before somebody joins.
 func (t *Tokens) Issue(g ports.TokenGrant) (commands.JoinToken, string, time.Time, error) {
-	about, err := json.Marshal(metadata{UserID: g.Seat.UserID, Role: g.Seat.Role})
+	about, err := about(g.Seat.UserID, g.Seat.Role)
 	if err != nil {
 		return commands.JoinToken{}, "", time.Time{}, fmt.Errorf("making a token: %w", err)
 	}
@@ -50,9 +49,9 @@ func (t *Tokens) Issue(g ports.TokenGrant) (commands.JoinToken, string, time.Tim
 	token, err := auth.NewAccessToken(t.cfg.APIKey, t.cfg.APISecret.Reveal()).
 		SetIdentity(g.Seat.Identity).
 		SetName(g.DisplayName).
-		SetMetadata(string(about)).
+		SetMetadata(about).
 		SetValidFor(g.TTL).
-		SetVideoGrant(grant(g.RoomName, g.Seat)).
+		SetVideoGrant(grant(g.RoomName, g.Seat.Role)).
 		SetRoomConfig(&lkproto.RoomConfiguration{
 			EmptyTimeout:     seconds(t.cfg.EmptyTimeout),
 			DepartureTimeout: seconds(t.cfg.DepartureTimeout),
@@ -64,9 +63,17 @@ func (t *Tokens) Issue(g ports.TokenGrant) (commands.JoinToken, string, time.Tim
 	return commands.NewJoinToken(token), t.cfg.PublicURL, expiresAt, nil
 }
 
-// grant lets a seat into one room. Everything is said explicitly, because what is left out is allowed.
-func grant(room string, seat domain.Seat) *auth.VideoGrant {
-	speaks := seat.Role == events.RoleHost || seat.Role == events.RoleParticipant
+func about(userID string, role events.Role) (string, error) {
+	text, err := json.Marshal(metadata{UserID: userID, Role: role})
+	if err != nil {
+		return "", fmt.Errorf("describing a participant: %w", err)
+	}
+	return string(text), nil
+}
+
+// grant lets a role into one room. Everything is said explicitly, because what is left out is allowed.
+func grant(room string, role events.Role) *auth.VideoGrant {
+	speaks := role == events.RoleHost || role == events.RoleParticipant
 	g := &auth.VideoGrant{RoomJoin: true, Room: room}
 	g.SetCanSubscribe(true)
 	g.SetCanPublish(speaks)

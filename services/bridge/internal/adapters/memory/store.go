@@ -15,8 +15,11 @@ import (
 
 var (
 	_ ports.Mappings      = (*Store)(nil)
+	_ ports.MappingReader = (*Store)(nil)
 	_ ports.RoomDeletions = (*Store)(nil)
 	_ ports.Receipts      = (*Store)(nil)
+	_ ports.OldMappings   = (*Store)(nil)
+	_ ports.Enforcements  = (*Store)(nil)
 )
 
 // Store holds mappings, receipts, events to be published and rooms to be deleted.
@@ -25,10 +28,12 @@ type Store struct {
 
 	mu        sync.Mutex
 	mappings  map[string]domain.State // by session
+	changed   map[string]time.Time    // when a session's mapping was, last
 	receipts  map[string]ports.Receipt
 	outbox    []events.Sealed
 	deletions map[string]deletion // by room
-	asked     int64               // deletions so far, so that no generation is given twice
+	standings map[seat]enforcement
+	asked     int64 // so that no generation or claim is given twice
 	failure   error
 }
 
@@ -40,7 +45,8 @@ type deletion struct {
 // NewStore returns an empty store that tells the time by now.
 func NewStore(now func() time.Time) *Store {
 	return &Store{
-		now: now, mappings: map[string]domain.State{}, receipts: map[string]ports.Receipt{}, deletions: map[string]deletion{},
+		now: now, mappings: map[string]domain.State{}, changed: map[string]time.Time{}, receipts: map[string]ports.Receipt{},
+		deletions: map[string]deletion{}, standings: map[seat]enforcement{},
 	}
 }
 
@@ -66,8 +72,18 @@ func (s *Store) ChangeSession(_ context.Context, sessionID string, decide ports.
 	if err != nil {
 		return err
 	}
-	s.store(change)
-	return nil
+	return s.store(change)
+}
+
+// Find implements ports.MappingReader.
+func (s *Store) Find(_ context.Context, sessionID string) (domain.Mapping, bool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.failure != nil {
+		return domain.Mapping{}, false, s.failure
+	}
+	state, known := s.mappings[sessionID]
+	return domain.Restore(state), known, nil
 }
 
 // Receive implements ports.Mappings.
@@ -91,7 +107,9 @@ func (s *Store) Receive(_ context.Context, receipt ports.Receipt, decide ports.D
 			if err != nil {
 				return "", err
 			}
-			s.store(change)
+			if err := s.store(change); err != nil {
+				return "", err
+			}
 			reception = ports.Stored
 			break
 		}
@@ -100,17 +118,33 @@ func (s *Store) Receive(_ context.Context, receipt ports.Receipt, decide ports.D
 	return reception, nil
 }
 
-func (s *Store) store(c ports.Change) {
-	s.mappings[c.Mapping.SessionID()] = c.Mapping.State()
+func (s *Store) store(c ports.Change) error {
+	state := c.Mapping.State()
+	if s.removing(seat{state.SessionID, c.Admits}) {
+		return ports.ErrBeingRemoved
+	}
+	if before, known := s.mappings[state.SessionID]; !known || before.Revision != state.Revision {
+		s.changed[state.SessionID] = s.now()
+	}
+	s.mappings[state.SessionID] = state
 	s.outbox = append(s.outbox, c.Events...)
 	if c.DeleteRoom {
 		room := c.Mapping.RoomName()
 		d := s.deletions[room]
 		d.RoomName, d.Attempts, d.due = room, 0, s.now()
-		s.asked++
-		d.Generation = s.asked
+		d.Generation = s.number()
 		s.deletions[room] = d
 	}
+	for _, standing := range c.Standings {
+		s.request(state.SessionID, standing)
+	}
+	return nil
+}
+
+// number returns one that was never given before.
+func (s *Store) number() int64 {
+	s.asked++
+	return s.asked
 }
 
 // Claim implements ports.RoomDeletions.
@@ -205,6 +239,27 @@ func (s *Store) ForgetReceipts(_ context.Context, before time.Time, limit int) (
 	for id, r := range s.receipts {
 		if forgotten < limit && r.ReceivedAt.Before(before) {
 			delete(s.receipts, id)
+			forgotten++
+		}
+	}
+	return forgotten, nil
+}
+
+// ForgetMappings implements ports.OldMappings.
+func (s *Store) ForgetMappings(_ context.Context, before time.Time, limit int) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.failure != nil {
+		return 0, s.failure
+	}
+	forgotten := 0
+	for id, state := range s.mappings {
+		_, pending := s.deletions[state.RoomName]
+		for untold := range s.standings {
+			pending = pending || untold.sessionID == id
+		}
+		if forgotten < limit && state.Final && !pending && s.changed[id].Before(before) {
+			delete(s.mappings, id)
 			forgotten++
 		}
 	}

@@ -10,7 +10,7 @@ import (
 
 func open(*testing.T) portstest.Store {
 	s := memory.NewStore(time.Now)
-	return portstest.Store{Mappings: s, Deletions: s, Published: func(_ testing.TB, sessionID string) []string {
+	return portstest.Store{Mappings: s, Reader: s, Old: s, Deletions: s, Enforcements: s, Published: func(_ testing.TB, sessionID string) []string {
 		var ids []string
 		for _, e := range s.Events() {
 			if e.SessionID == sessionID {
@@ -23,3 +23,4 @@ func open(*testing.T) portstest.Store {
 
 func TestMappings(t *testing.T)      { portstest.Mappings(t, open) }
 func TestRoomDeletions(t *testing.T) { portstest.RoomDeletions(t, open) }
+func TestEnforcements(t *testing.T)  { portstest.Enforcements(t, open) }

@@ -9,8 +9,8 @@ import (
 
 // Tally implements ports.Tally.
 type Tally struct {
-	webhooks, tokens, refused, sessionEvents, roomDeletions, eventsMade *prometheus.CounterVec
-	providerReachable                                                   prometheus.Gauge
+	webhooks, tokens, presence, refused, sessionEvents, roomDeletions, enforcements, eventsMade *prometheus.CounterVec
+	providerReachable                                                                           prometheus.Gauge
 }
 
 var _ ports.Tally = (*Tally)(nil)
@@ -26,8 +26,10 @@ func NewTally(registerer prometheus.Registerer) *Tally {
 		webhooks:      counter("webhooks_total", "Genuine webhooks, by kind and what became of them.", "kind", "outcome"),
 		refused:       counter("webhooks_refused_total", "Requests that were no genuine webhook, by why.", "reason"),
 		tokens:        counter("token_commands_total", "Token commands, by outcome.", "outcome"),
+		presence:      counter("presence_commands_total", "Presence commands, by what was answered.", "outcome"),
 		sessionEvents: counter("session_events_total", "Events of sessions that were followed, by type.", "type"),
 		roomDeletions: counter("room_deletions_total", "Attempts to delete a room, by outcome.", "outcome"),
+		enforcements:  counter("enforcements_total", "Attempts to tell LiveKit of a participant's removal or role, by outcome.", "kind", "outcome"),
 		eventsMade:    counter("events_total", "Canonical events stored for publishing, by type.", "type"),
 		providerReachable: prometheus.NewGauge(prometheus.GaugeOpts{
 			Namespace: "bridge", Name: "livekit_reachable", Help: "1 where the last probe of LiveKit's server API was answered.",
@@ -46,11 +48,19 @@ func (t *Tally) Refused(reason string) { t.refused.WithLabelValues(reason).Inc()
 // Token implements ports.Tally.
 func (t *Tally) Token(outcome string) { t.tokens.WithLabelValues(outcome).Inc() }
 
+// Presence implements ports.Tally.
+func (t *Tally) Presence(outcome string) { t.presence.WithLabelValues(outcome).Inc() }
+
 // SessionEvent implements ports.Tally.
 func (t *Tally) SessionEvent(kind string) { t.sessionEvents.WithLabelValues(kind).Inc() }
 
 // RoomDeletion implements ports.Tally.
 func (t *Tally) RoomDeletion(outcome string) { t.roomDeletions.WithLabelValues(outcome).Inc() }
+
+// Enforcement implements ports.Tally.
+func (t *Tally) Enforcement(kind, outcome string) {
+	t.enforcements.WithLabelValues(kind, outcome).Inc()
+}
 
 // EventMade implements ports.Tally.
 func (t *Tally) EventMade(kind string) { t.eventsMade.WithLabelValues(kind).Inc() }

@@ -20,8 +20,11 @@ type Store struct{ db *gorm.DB }
 
 var (
 	_ ports.Mappings      = (*Store)(nil)
+	_ ports.MappingReader = (*Store)(nil)
 	_ ports.RoomDeletions = (*Store)(nil)
+	_ ports.Enforcements  = (*Store)(nil)
 	_ ports.Receipts      = (*Store)(nil)
+	_ ports.OldMappings   = (*Store)(nil)
 )
 
 // NewStore returns the store in db, whose schema the migrations have made.
@@ -39,6 +42,24 @@ func (s *Store) ChangeSession(ctx context.Context, sessionID string, decide port
 		}
 		return change(tx, row, decide)
 	})
+}
+
+// Find implements ports.MappingReader.
+func (s *Store) Find(ctx context.Context, sessionID string) (domain.Mapping, bool, error) {
+	var row mappingRow
+	db := s.db.WithContext(ctx)
+	err := db.Where(clause.Eq{Column: "session_id", Value: sessionID}).Take(&row).Error
+	if errors.Is(err, gorm.ErrRecordNotFound) {
+		return domain.Mapping{}, false, nil
+	}
+	if err != nil {
+		return domain.Mapping{}, false, outage(fmt.Errorf("reading a mapping: %w", err))
+	}
+	state, err := load(db, row)
+	if err != nil {
+		return domain.Mapping{}, false, outage(err)
+	}
+	return domain.Restore(state), true, nil
 }
 
 // Receive implements ports.Mappings. The receipt comes first: of two equal webhooks at once the second
@@ -117,6 +138,12 @@ func change(tx *gorm.DB, row mappingRow, decide ports.Decide) error {
 		if err := requestDeletion(tx, after.RoomName); err != nil {
 			return err
 		}
+	}
+	if err := requestStandings(tx, after.SessionID, wanted.Standings); err != nil {
+		return err
+	}
+	if err := checkAdmission(tx, after, wanted.Admits); err != nil {
+		return err
 	}
 	return publish(tx, wanted.Events)
 }

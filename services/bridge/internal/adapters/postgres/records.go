@@ -33,6 +33,22 @@ func (s *Store) ForgetReceipts(ctx context.Context, before time.Time, limit int)
 	return int(done.RowsAffected), nil
 }
 
+const forgetMappingsStatement = `DELETE FROM mappings WHERE session_id IN
+	(SELECT m.session_id FROM mappings m WHERE m.final AND m.updated_at < ?
+		AND NOT EXISTS (SELECT 1 FROM room_deletions d WHERE d.room_name = m.room_name)
+		AND NOT EXISTS (SELECT 1 FROM standings w WHERE w.session_id = m.session_id)
+		ORDER BY m.updated_at LIMIT ? FOR UPDATE OF m SKIP LOCKED)`
+
+// ForgetMappings implements ports.OldMappings. A mapping of which the provider is still to be told something stays, since
+// that would go with it.
+func (s *Store) ForgetMappings(ctx context.Context, before time.Time, limit int) (int, error) {
+	done := s.db.WithContext(ctx).Exec(forgetMappingsStatement, before, limit)
+	if done.Error != nil {
+		return 0, outage(fmt.Errorf("forgetting old mappings: %w", done.Error))
+	}
+	return int(done.RowsAffected), nil
+}
+
 // publish puts events into the outbox. The mapping is locked, so those of one session get there in order.
 func publish(tx *gorm.DB, sealed []events.Sealed) error {
 	rows := make([]outbox.Row, 0, len(sealed))

@@ -50,6 +50,7 @@ type participantRow struct {
 	ParticipantSID *string    `gorm:"column:participant_sid" json:"participant_sid"`
 	JoinedAt       *time.Time `gorm:"column:joined_at" json:"joined_at"`
 	Episode        int        `gorm:"column:episode" json:"episode"`
+	Outdated       bool       `gorm:"column:outdated" json:"outdated"`
 }
 
 // TableName is gorm's.
@@ -107,13 +108,14 @@ func toParticipantRow(sessionID string, p domain.Participant) participantRow {
 	return participantRow{
 		SessionID: sessionID, Identity: p.Identity, UserID: p.UserID, DeviceID: p.DeviceID, Presence: string(p.Presence),
 		ParticipantSID: orNull(p.SID), JoinedAt: orNull(p.JoinedAt), Episode: p.Episode,
+		Outdated: p.Outdated,
 	}
 }
 
 func (r participantRow) participant() domain.Participant {
 	return domain.Participant{
 		Identity: r.Identity, UserID: r.UserID, DeviceID: r.DeviceID, Presence: domain.Presence(r.Presence),
-		SID: orZero(r.ParticipantSID), JoinedAt: utc(r.JoinedAt), Episode: r.Episode,
+		SID: orZero(r.ParticipantSID), JoinedAt: utc(r.JoinedAt), Episode: r.Episode, Outdated: r.Outdated,
 	}
 }
 

@@ -121,5 +121,6 @@ func differences(before, after domain.State) difference {
 
 func sameParticipant(a, b domain.Participant) bool {
 	return a.Identity == b.Identity && a.UserID == b.UserID && a.DeviceID == b.DeviceID && a.Presence == b.Presence &&
-		a.SID == b.SID && a.JoinedAt.Equal(b.JoinedAt) && a.Episode == b.Episode
+		a.SID == b.SID && a.JoinedAt.Equal(b.JoinedAt) && a.Episode == b.Episode &&
+		a.Outdated == b.Outdated
 }

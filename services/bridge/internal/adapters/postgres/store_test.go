@@ -42,7 +42,7 @@ func database(t *testing.T) *gorm.DB {
 func open(t *testing.T) portstest.Store {
 	db := database(t)
 	s := postgres.NewStore(db)
-	return portstest.Store{Mappings: s, Deletions: s, Published: func(t testing.TB, sessionID string) []string {
+	return portstest.Store{Mappings: s, Reader: s, Old: s, Deletions: s, Enforcements: s, Published: func(t testing.TB, sessionID string) []string {
 		var ids []string
 		require.NoError(t, db.Raw(`SELECT message_id FROM outbox WHERE partition_key = ? ORDER BY id`, sessionID).Scan(&ids).Error)
 		return ids
@@ -51,6 +51,7 @@ func open(t *testing.T) portstest.Store {
 
 func TestMappings(t *testing.T)      { portstest.Mappings(t, open) }
 func TestRoomDeletions(t *testing.T) { portstest.RoomDeletions(t, open) }
+func TestEnforcements(t *testing.T)  { portstest.Enforcements(t, open) }
 
 func TestTheMigrationHoldsTheOutboxWordForWord(t *testing.T) {
 	sql, err := os.ReadFile("migrations/0001_bridge.sql")

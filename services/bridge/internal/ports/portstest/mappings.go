@@ -19,7 +19,12 @@ import (
 // Store is an adapter under test.
 type Store struct {
 	Mappings  ports.Mappings
+	Reader    ports.MappingReader
+	Old       ports.OldMappings
 	Deletions ports.RoomDeletions
+
+	Enforcements ports.Enforcements
+
 	// Published returns the ids of the events that are to be published for a session, in order.
 	Published func(t testing.TB, sessionID string) []string
 }
@@ -30,6 +35,8 @@ var moment = time.Date(2026, 11, 23, 8, 0, 0, 123_456_000, time.UTC)
 func Mappings(t *testing.T, open func(t *testing.T) Store) {
 	tests := map[string]func(t *testing.T, s Store){
 		"what is stored comes back":                       comesBack,
+		"a mapping is found without being made":           found,
+		"old mappings of final sessions are forgotten":    forgotten,
 		"a decision that fails stores nothing":            rollsBack,
 		"a webhook has its effect once":                   once,
 		"webhooks of other rooms are only recorded":       elsewhere,
@@ -40,6 +47,77 @@ func Mappings(t *testing.T, open func(t *testing.T) Store) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) { test(t, open(t)) })
 	}
+}
+
+func found(t *testing.T, s Store) {
+	session := newSession()
+	_, known, err := s.Reader.Find(t.Context(), session)
+	require.NoError(t, err)
+	require.False(t, known)
+	_, known, err = s.Reader.Find(t.Context(), session)
+	require.NoError(t, err)
+	require.False(t, known, "looking makes nothing")
+	change(t, s, session, func(m domain.Mapping) domain.Mapping { return admit(t, m, "alice", "phone") })
+	m, known, err := s.Reader.Find(t.Context(), session)
+	require.NoError(t, err)
+	require.True(t, known)
+	require.Equal(t, load(t, s, session), m.State())
+	require.True(t, m.Seats("alice#phone"))
+}
+
+func forgotten(t *testing.T, s Store) {
+	final := func(m domain.Mapping) domain.Mapping {
+		m, _ = admit(t, m, "alice", "phone").Finalize(2)
+		return m
+	}
+	over, live, unfinished := []string{newSession(), newSession(), newSession()}, newSession(), newSession()
+	untold := team(t, s)
+	hold(t, s, untold, "bob", "", 2)
+	change(t, s, untold, func(m domain.Mapping) domain.Mapping {
+		m, _ = m.Finalize(3)
+		return m
+	})
+	for _, session := range over {
+		change(t, s, session, final)
+	}
+	change(t, s, live, func(m domain.Mapping) domain.Mapping { return admit(t, m, "alice", "phone") })
+	require.NoError(t, s.Mappings.ChangeSession(t.Context(), unfinished, func(m domain.Mapping) (ports.Change, error) {
+		return ports.Change{Mapping: final(m), DeleteRoom: true}, nil
+	}))
+	forget := func(before time.Time, want int) {
+		t.Helper()
+		n, err := s.Old.ForgetMappings(t.Context(), before, 2)
+		require.NoError(t, err)
+		require.Equal(t, want, n)
+	}
+	forget(time.Now().Add(-time.Hour), 0)
+	later := time.Now().Add(time.Hour)
+	forget(later, 2)
+	forget(later, 1)
+	forget(later, 0)
+	known := func(session string) bool {
+		_, known, err := s.Reader.Find(t.Context(), session)
+		require.NoError(t, err)
+		return known
+	}
+	for _, session := range over {
+		require.False(t, known(session))
+	}
+	require.True(t, known(live), "a session that isn't over is kept, however old it is")
+	require.True(t, known(unfinished), "its room is still to be deleted")
+	claimed, err := s.Deletions.Claim(t.Context(), 10, time.Minute)
+	require.NoError(t, err)
+	require.Len(t, claimed, 1)
+	require.NoError(t, s.Deletions.Done(t.Context(), claimed[0]))
+	forget(later, 1)
+	require.False(t, known(unfinished))
+
+	require.True(t, known(untold), "somebody is still to be removed")
+	for _, e := range claimStandings(t, s, time.Minute) {
+		require.NoError(t, s.Enforcements.SettleEnforcement(t.Context(), e))
+	}
+	forget(later, 1)
+	require.False(t, known(untold))
 }
 
 func newSession() string { return uuid.Must(uuid.NewV7()).String() }
@@ -126,6 +204,12 @@ func comesBack(t *testing.T, s Store) {
 		})
 		require.Equal(t, want.State(), load(t, s, session))
 	}
+	change(t, s, session, func(m domain.Mapping) domain.Mapping {
+		want = m.Learn(8, domain.Member{UserID: "bob", Version: 8, Removed: true})
+		require.True(t, want.State().Participants["bob#default"].Outdated)
+		return want
+	})
+	require.Equal(t, want.State(), load(t, s, session))
 	change(t, s, session, func(m domain.Mapping) domain.Mapping {
 		want, _ = m.Finalize(9)
 		return want

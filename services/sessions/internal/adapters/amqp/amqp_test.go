@@ -162,6 +162,56 @@ func TestNobodyWhoIssuesTokens(t *testing.T) {
 	}
 }
 
+// asked answers presence commands in place of the broker.
+type asked func(command commands.CallPresence) ([]byte, error)
+
+func (a asked) Call(_ context.Context, exchange, key string, body []byte, headers map[string]string) ([]byte, error) {
+	command, err := commands.DecodeCallPresence(body)
+	if err != nil || exchange != topology.CommandsExchange || key != commands.CallPresenceName || headers[topology.HeaderSessionID] != command.SessionID {
+		return nil, fmt.Errorf("a wrong request to %s with key %s: %w", exchange, key, err)
+	}
+	return a(command)
+}
+
+func TestPresence(t *testing.T) {
+	id := portstest.NewID(t)
+	for _, shown := range []commands.CallPresenceShown{{}, {Connected: true}, {Activated: true}} {
+		presence, err := amqp.NewPresence(asked(func(c commands.CallPresence) ([]byte, error) {
+			require.Equal(t, commands.CallPresence{CommandID: c.CommandID, SessionID: id, SessionVersion: 2}, c)
+			return commands.EncodePresenceReply(commands.Succeed(c.CommandID, shown))
+		}), memory.IDs{}).Ask(t.Context(), id, 2)
+		require.NoError(t, err)
+		require.Equal(t, ports.CallPresence{Connected: shown.Connected, Activated: shown.Activated}, presence)
+	}
+}
+
+func TestPresenceThatIsNotToldIsAnError(t *testing.T) {
+	refused := func(id string, code commands.Code) ([]byte, error) {
+		return commands.EncodePresenceReply(commands.Refuse[commands.CallPresenceShown](id, commands.Failure{Code: code, Message: "no"}))
+	}
+	for name, tc := range map[string]struct {
+		answer asked
+		away   bool
+	}{
+		"nobody serves":   {func(commands.CallPresence) ([]byte, error) { return nil, rabbitmq.ErrUnroutable }, true},
+		"no answer":       {func(commands.CallPresence) ([]byte, error) { return nil, rabbitmq.ErrTimeout }, true},
+		"an old bridge":   {func(commands.CallPresence) ([]byte, error) { return nil, rabbitmq.ErrRemote }, true},
+		"LiveKit is away": {func(c commands.CallPresence) ([]byte, error) { return refused(c.CommandID, commands.Unavailable) }, true},
+		"asked too late":  {func(c commands.CallPresence) ([]byte, error) { return refused(c.CommandID, commands.StaleCommand) }, true},
+		"a fault":         {func(c commands.CallPresence) ([]byte, error) { return refused(c.CommandID, commands.Internal) }, false},
+		"nonsense":        {func(commands.CallPresence) ([]byte, error) { return []byte("{}"), nil }, false},
+		"to another":      {func(commands.CallPresence) ([]byte, error) { return refused(portstest.NewID(t), commands.Unavailable) }, false},
+	} {
+		presence, err := amqp.NewPresence(tc.answer, memory.IDs{}).Ask(t.Context(), portstest.NewID(t), 1)
+		require.Error(t, err, name)
+		require.Zero(t, presence, name)
+		require.Equal(t, tc.away, errors.Is(err, ports.ErrProviderUnavailable), name)
+	}
+	_, err := amqp.NewPresence(asked(nil), memory.IDs{}).Ask(t.Context(), "no id", 1)
+	var invalid *commands.InvalidError
+	require.ErrorAs(t, err, &invalid)
+}
+
 func TestBadURLIsToldWithoutThePassword(t *testing.T) {
 	_, err := amqp.NewBroker(amqp.Config{URL: config.Secret("amqp://u:geheim@ho st/"), Partitions: 8, Replica: "x", Deadline: time.Second})
 	require.Error(t, err)

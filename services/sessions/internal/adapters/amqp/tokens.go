@@ -47,7 +47,7 @@ func (t *Tokens) Issue(ctx context.Context, request ports.TokenRequest) (ports.T
 	headers := map[string]string{topology.HeaderSessionID: request.SessionID}
 	encoded, err := t.caller.Call(ctx, topology.CommandsExchange, commands.TokenIssueName, body, headers)
 	if err != nil {
-		return ports.Token{}, callError(err)
+		return ports.Token{}, callError("ask for a token", err)
 	}
 	reply, err := commands.DecodeTokenReply(encoded)
 	if err != nil {
@@ -67,15 +67,15 @@ func (t *Tokens) Issue(ctx context.Context, request ports.TokenRequest) (ports.T
 }
 
 // callError tells that nobody answered from what is wrong with the question.
-func callError(err error) error {
+func callError(what string, err error) error {
 	for _, away := range []error{
 		rabbitmq.ErrUnavailable, rabbitmq.ErrUnroutable, rabbitmq.ErrTimeout, rabbitmq.ErrUnconfirmed, rabbitmq.ErrRemote, rabbitmq.ErrNacked,
 	} {
 		if errors.Is(err, away) {
-			return fmt.Errorf("%w: %w", ports.ErrProviderUnavailable, err)
+			return fmt.Errorf("%s: %w: %w", what, ports.ErrProviderUnavailable, err)
 		}
 	}
-	return fmt.Errorf("ask for a token: %w", err)
+	return fmt.Errorf("%s: %w", what, err)
 }
 
 // refusal says what the answer means here.

@@ -19,26 +19,40 @@ import (
 type API struct {
 	Create app.CreateSession
 	Get    app.GetSession
+	List   app.ListSessions
 	Update app.UpdateSession
 	Token  app.IssueToken
 	Events app.ListEvents
-	Auth   Authenticator
-	Ready  <-chan struct{} // closed once work may begin; before that every answer is 503
+
+	SetMember    app.SetMember
+	RemoveMember app.RemoveMember
+
+	Auth    Authenticator
+	Origins []string        // of web pages that may use the API in a browser, as browsers write them; none: CORS is off
+	Limit   *Limit          // for each caller; nil: none
+	Ready   <-chan struct{} // closed once work may begin; before that every answer is 503
 }
 
 const (
 	sessionsPath = "/v1/call/sessions"
 	idParam      = "sessionId"
+	userParam    = "userId"
 )
 
 // Mount adds the routes to an engine that answers everything else with problems.
 func (a API) Mount(engine *gin.Engine) {
-	engine.GET("/openapi.json", serveOpenAPI)
+	if len(a.Origins) > 0 {
+		engine.Use(crossOrigin(a.Origins, a.authHeaders()...))
+	}
+	engine.GET("/openapi.json", a.limitAddress, serveOpenAPI)
 	v1 := engine.Group(sessionsPath, a.open, a.authenticate)
 	v1.POST("", a.createSession)
+	v1.GET("", a.listSessions)
 	v1.GET("/:"+idParam, a.getSession)
 	v1.PATCH("/:"+idParam, a.updateSession)
 	v1.POST("/:"+idParam+"/token", a.issueToken)
+	v1.PUT("/:"+idParam+"/members/:"+userParam, a.putMember)
+	v1.DELETE("/:"+idParam+"/members/:"+userParam, a.deleteMember)
 	v1.GET("/:"+idParam+"/events", a.listEvents)
 }
 

@@ -13,7 +13,8 @@ import (
 // ErrUnauthenticated says that the caller did not show who they are.
 var ErrUnauthenticated = errors.New("unauthenticated")
 
-// Authenticator tells who makes a request. Its error wraps ErrUnauthenticated where the caller is at fault; the text before it is shown.
+// Authenticator tells who makes a request. Its error wraps ErrUnauthenticated where the caller is at fault, and is ports.ErrUnavailable where
+// that can't be told now.
 type Authenticator interface {
 	Authenticate(r *http.Request) (domain.Principal, error)
 }
@@ -22,7 +23,9 @@ type Authenticator interface {
 // API can be anybody.
 type DevAuth struct{}
 
-var errDevHeader = &unauthenticatedError{"With AUTH_MODE=dev the header X-User-Id says who calls: 1 to 128 visible ASCII characters."}
+var errDevHeader = &unauthenticatedError{
+	advice: "With AUTH_MODE=dev the header X-User-Id says who calls: 1 to 128 visible ASCII characters.", challenge: challenge,
+}
 
 // Authenticate implements Authenticator.
 func (DevAuth) Authenticate(r *http.Request) (domain.Principal, error) {
@@ -38,17 +41,34 @@ func (DevAuth) Authenticate(r *http.Request) (domain.Principal, error) {
 	return principal, nil
 }
 
-// unauthenticatedError is ErrUnauthenticated with what to do about it.
-type unauthenticatedError struct{ advice string }
+// unauthenticatedError is ErrUnauthenticated with what to do about it, in words and as the header WWW-Authenticate.
+type unauthenticatedError struct{ advice, challenge string }
 
 func (e *unauthenticatedError) Error() string { return ErrUnauthenticated.Error() + ": " + e.advice }
 func (e *unauthenticatedError) Unwrap() error { return ErrUnauthenticated }
 
+// authHeaders are the headers beside Authorization in which callers show who they are.
+func (a API) authHeaders() []string {
+	if _, dev := a.Auth.(DevAuth); dev {
+		return []string{"X-User-Id", "X-Scopes"}
+	}
+	return nil
+}
+
 const principalKey = "principal"
 
-// authenticate lets only callers pass who showed who they are.
+// authenticate lets only callers pass who showed who they are, and who don't ask too often. Who fails to is counted by their address, and
+// nobody else is: many users may share one.
 func (a API) authenticate(c *gin.Context) {
 	principal, err := a.Auth.Authenticate(c.Request)
+	switch {
+	case errors.Is(err, ErrUnauthenticated):
+		if limited := a.Limit.take(addressOf(c)); limited != nil {
+			err = limited
+		}
+	case err == nil:
+		err = a.Limit.take("user " + principal.UserID)
+	}
 	if err != nil {
 		fail(c, err)
 		return

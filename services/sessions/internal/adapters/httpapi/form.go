@@ -77,6 +77,17 @@ func textField[T ~string](target *T) field {
 	}
 }
 
+// givenText takes a string that has a default where it is left out, and is not empty where it is given.
+func givenText[T ~string](target *T) field {
+	return func(found *faults, pointer string, value jsontext.Value) {
+		s, ok := text(found, pointer, value)
+		if ok && s == "" {
+			found.add(pointer, domain.FaultRequired, "must not be empty")
+		}
+		*target = T(s)
+	}
+}
+
 // textPointer takes a string, and tells it from one that is left out.
 func textPointer[T ~string](target **T) field {
 	return func(found *faults, pointer string, value jsontext.Value) {
@@ -130,8 +141,31 @@ func objectValue(target *json.RawMessage, nullable bool) field {
 			found.add(pointer, "invalid_type", "must be an object")
 			return
 		}
+		found.numbers(pointer, value)
 		*target = json.RawMessage(bytes.Clone(value))
 	}
+}
+
+// numbers finds those that no event can hold, or that no IEEE 754 double is near to (RFC 8259, section 6): many clients would read them as
+// infinite.
+func (f *faults) numbers(pointer string, value jsontext.Value) {
+	decoder := jsontext.NewDecoder(bytes.NewReader(value))
+	for {
+		token, err := decoder.ReadToken()
+		if err != nil {
+			return
+		}
+		if token.Kind() == '0' && !fits(token.String()) {
+			f.add(pointer+string(decoder.StackPointer()), domain.FaultValue, "must be a number of at most 64 characters and in the range of IEEE 754 doubles")
+		}
+	}
+}
+
+// fits says whether a JSON number can be in an event, and becomes neither infinite nor, without being 0, 0.
+func fits(number string) bool {
+	double, err := strconv.ParseFloat(number, 64)
+	mantissa, _, _ := strings.Cut(strings.ToLower(number), "e")
+	return events.NumberFits(number) && err == nil && (double != 0 || !strings.ContainsAny(mantissa, "123456789"))
 }
 
 // nulIn returns the pointer of the first name or string with the character NUL, which no database column of text takes.

@@ -47,7 +47,7 @@ var document = sync.OnceValue(func() validator.Validator {
 type bundle struct {
 	t        *testing.T
 	engine   *gin.Engine
-	store    ports.SessionStore
+	store    wholeStore
 	clock    *memory.Clock
 	tokens   *memory.Tokens
 	counters *memory.Counters
@@ -59,25 +59,43 @@ func setup(t *testing.T) *bundle {
 	return setupWith(t, memory.NewStore())
 }
 
-func setupWith(t *testing.T, store ports.SessionStore) *bundle {
+// wholeStore is all that the API keeps.
+type wholeStore interface {
+	ports.SessionStore
+	ports.IdempotencyStore
+	ports.CursorKeys
+}
+
+// setupWith is setup on another store; change may give the API and its engine something else.
+func setupWith(t *testing.T, store wholeStore, change ...func(*httpapi.API, *httpserver.Options)) *bundle {
 	t.Helper()
 	b := &bundle{
 		t: t, store: store, clock: memory.NewClock(portstest.Start), tokens: &memory.Tokens{}, counters: &memory.Counters{}, log: &bytes.Buffer{},
 	}
-	b.engine = httpserver.NewEngine(httpserver.Options{
+	options := httpserver.Options{
 		Service: "sessions", Log: slog.New(slog.NewTextHandler(b.log, &slog.HandlerOptions{Level: slog.LevelDebug})), HandlerTimeout: 5 * time.Second,
-	})
+	}
 	ready := make(chan struct{})
 	close(ready)
-	httpapi.API{
-		Create: app.CreateSession{Store: store, Clock: b.clock, IDs: memory.IDs{}},
+	api := httpapi.API{
+		Create: app.CreateSession{Store: store, Clock: b.clock, IDs: memory.IDs{}, Keys: store},
 		Get:    app.GetSession{Store: store},
+		List:   app.ListSessions{Store: store, Cursors: store, Clock: b.clock},
 		Update: app.UpdateSession{Store: store, Clock: b.clock, IDs: memory.IDs{}},
 		Token:  app.IssueToken{Store: store, Tokens: b.tokens, Clock: b.clock},
 		Events: app.ListEvents{Store: store},
-		Auth:   httpapi.DevAuth{},
-		Ready:  ready,
-	}.Mount(b.engine)
+
+		SetMember:    app.SetMember{Store: store, Clock: b.clock, IDs: memory.IDs{}},
+		RemoveMember: app.RemoveMember{Store: store, Clock: b.clock, IDs: memory.IDs{}},
+
+		Auth:  httpapi.DevAuth{},
+		Ready: ready,
+	}
+	for _, c := range change {
+		c(&api, &options)
+	}
+	b.engine = httpserver.NewEngine(options)
+	api.Mount(b.engine)
 	return b
 }
 
@@ -119,7 +137,9 @@ func (b *bundle) do(c call) reply {
 	text, err := io.ReadAll(response.Body)
 	require.NoError(b.t, err)
 	r := reply{t: b.t, status: response.StatusCode, header: response.Header, text: text}
-	require.NoError(b.t, json.Unmarshal(text, &r.body), "%s", text)
+	if r.status != http.StatusNoContent {
+		require.NoError(b.t, json.Unmarshal(text, &r.body), "%s", text)
+	}
 	require.NotEmpty(b.t, r.header.Get("X-Request-Id"))
 	response.Body = io.NopCloser(bytes.NewReader(text))
 	described(b.t, request, response)
@@ -184,4 +204,19 @@ func (b *bundle) fact(path string, payload func(id, user string) events.Payload,
 	id := strings.TrimPrefix(path, "/v1/call/sessions/")
 	apply := app.ApplyEvent{Store: b.store, Clock: b.clock, IDs: memory.IDs{}, Counters: b.counters}
 	require.NoError(b.t, apply.Do(b.t.Context(), portstest.Fact(b.t, id, portstest.NewID(b.t), payload(id, user))))
+}
+
+// newRequest is one without a body.
+func newRequest(t *testing.T, method, path, user string) *http.Request {
+	t.Helper()
+	request := httptest.NewRequestWithContext(t.Context(), method, path, nil)
+	request.Header.Set("X-User-Id", user)
+	return request
+}
+
+// serve returns the status of the answer alone, for many requests, also at once.
+func serve(engine *gin.Engine, request *http.Request) int {
+	recorder := httptest.NewRecorder()
+	engine.ServeHTTP(recorder, request)
+	return recorder.Code
 }

@@ -7,6 +7,7 @@ import (
 	"net/http"
 
 	"github.com/callplane/callplane/libs/problem"
+	"github.com/callplane/callplane/services/sessions/internal/app"
 	"github.com/callplane/callplane/services/sessions/internal/domain"
 	"github.com/callplane/callplane/services/sessions/internal/ports"
 )
@@ -27,12 +28,21 @@ var (
 			WithDetail("Only what the provider reports activates a session with this provider.")
 	providerNotSupported = problem.New(http.StatusConflict, "provider_not_supported", "No tokens for this provider").
 				WithDetail("Tokens are issued for sessions with provider livekit.")
+	ownerImmutable = problem.New(http.StatusConflict, "owner_immutable", "The owner stays a host").
+			WithDetail("The owner of a session can't be removed or given another role.")
+	notAMember  = problem.NotFound.WithDetail("There is no such member in this session.")
 	deviceLimit = problem.New(http.StatusConflict, "device_limit", "Too many devices").
 			WithDetail("You are in the session with as many devices as are allowed. Use one of their ids, or leave with one.")
 	invalidTransition   = problem.New(http.StatusConflict, "invalid_transition", "Invalid transition")
 	watermarkGone       = problem.New(http.StatusGone, "watermark_gone", "The log does not hold this event")
 	providerUnavailable = problem.New(http.StatusServiceUnavailable, "provider_unavailable", "The media provider is unavailable").
 				WithRetry().WithDetail("Nobody who issues tokens answered in time.")
+	invalidCursor = problem.New(http.StatusBadRequest, "invalid_cursor", "The cursor is not valid").
+			WithDetail("It was not given out to you for this list and these statuses. Leave it out, to begin with the first page.")
+	idempotencyInProgress = problem.New(http.StatusConflict, "idempotency_in_progress", "The first request is still in progress").
+				WithRetry().WithDetail("A request with this Idempotency-Key is being worked on. Repeat yours, to get its answer.")
+	idempotencyKeyReused = problem.New(http.StatusUnprocessableEntity, "idempotency_key_reused", "The key was used for another request").
+				WithDetail("You have used this Idempotency-Key for a request with another path or body. Take a new key for each request.")
 )
 
 // table says what each error that a use case names is to a client.
@@ -47,7 +57,12 @@ var table = []struct {
 	{domain.ErrCorrelationMismatch, correlationMismatch},
 	{domain.ErrProviderManaged, providerManaged},
 	{domain.ErrProviderNotSupported, providerNotSupported},
+	{domain.ErrOwnerImmutable, ownerImmutable},
+	{domain.ErrNotAMember, notAMember},
 	{ports.ErrDeviceLimit, deviceLimit},
+	{app.ErrInvalidCursor, invalidCursor},
+	{ports.ErrIdempotencyInProgress, idempotencyInProgress},
+	{ports.ErrIdempotencyKeyReused, idempotencyKeyReused},
 	{ports.ErrProviderUnavailable, providerUnavailable},
 	{ports.ErrUnavailable, problem.Unavailable},
 	{context.DeadlineExceeded, problem.Unavailable},
@@ -62,14 +77,27 @@ const retryAfter = "1"
 func problemOf(err error) (problem.Problem, map[string]string, error) {
 	p, cause := lookUp(err)
 	headers := map[string]string{}
+	if p.Retryable {
+		headers["Retry-After"] = retryAfter
+	}
 	switch p.Status {
 	case http.StatusServiceUnavailable:
-		headers["Retry-After"] = retryAfter
 		cause = err
 	case http.StatusUnauthorized:
-		headers["WWW-Authenticate"] = `Bearer realm="callplane"`
+		headers["WWW-Authenticate"] = challengeOf(err)
+	case http.StatusTooManyRequests:
+		headers["Retry-After"] = pauseOf(err)
 	}
 	return p, headers, cause
+}
+
+// challengeOf says how to authenticate (RFC 9110, section 11.6.1).
+func challengeOf(err error) string {
+	var unauthenticated *unauthenticatedError
+	if errors.As(err, &unauthenticated) {
+		return unauthenticated.challenge
+	}
+	return challenge
 }
 
 func lookUp(err error) (p problem.Problem, unknown error) {
@@ -78,6 +106,7 @@ func lookUp(err error) (p problem.Problem, unknown error) {
 	var transition *domain.InvalidTransitionError
 	var gone *ports.WatermarkGoneError
 	var unauthenticated *unauthenticatedError
+	var limited *rateLimitedError
 	switch {
 	case errors.As(err, &asked):
 		return asked, nil
@@ -90,6 +119,8 @@ func lookUp(err error) (p problem.Problem, unknown error) {
 			WithExtension("earliestEventId", gone.Earliest), nil
 	case errors.As(err, &unauthenticated):
 		return problem.Unauthenticated.WithDetail(unauthenticated.advice), nil
+	case errors.As(err, &limited):
+		return problem.RateLimited.WithDetail("You have sent more requests than are allowed in a second. Wait for as many seconds as Retry-After says."), nil
 	}
 	for _, row := range table {
 		if errors.Is(err, row.err) {

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 	"time"
@@ -8,31 +9,61 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/callplane/callplane/contracts/events"
+	"github.com/callplane/callplane/services/sessions/internal/app"
 	"github.com/callplane/callplane/services/sessions/internal/domain"
 	"github.com/callplane/callplane/services/sessions/internal/ports"
 )
 
 func (a API) createSession(c *gin.Context) {
 	var spec domain.Spec
-	err := readObject(c.Request, form{
-		"ownerId":  textField(&spec.OwnerID),
-		"kind":     textField(&spec.Kind),
-		"provider": textField(&spec.Provider),
-		"title":    nullableText(&spec.Title),
-		"metadata": objectValue(&spec.Metadata, false),
-		"members":  memberList(&spec.Members),
-	}, mediaJSON)
+	var once *app.Idempotency
+	text, err := readBody(c.Request, []string{mediaJSON})
+	if err == nil {
+		err = decodeObject(text, form{
+			"ownerId":  givenText(&spec.OwnerID),
+			"kind":     givenText(&spec.Kind),
+			"provider": givenText(&spec.Provider),
+			"title":    nullableText(&spec.Title),
+			"metadata": objectValue(&spec.Metadata, false),
+			"members":  memberList(&spec.Members),
+		})
+	}
+	if err == nil {
+		once, err = idempotency(c.Request, text, sessionCreated)
+	}
 	if err != nil {
 		fail(c, err)
 		return
 	}
-	view, err := a.Create.Do(c.Request.Context(), caller(c), spec)
+	response, replayed, err := a.create(c.Request.Context(), caller(c), spec, once)
 	if err != nil {
 		fail(c, err)
 		return
 	}
-	c.Header("Location", sessionsPath+"/"+view.Session.ID())
-	answerSession(c, http.StatusCreated, view)
+	respond(c, response, replayed)
+}
+
+func (a API) create(
+	ctx context.Context, caller domain.Principal, spec domain.Spec, once *app.Idempotency,
+) (response ports.Response, replayed bool, err error) {
+	if once != nil {
+		return a.Create.DoOnce(ctx, caller, spec, *once)
+	}
+	view, err := a.Create.Do(ctx, caller, spec)
+	if err != nil {
+		return ports.Response{}, false, err
+	}
+	response, err = sessionCreated(view)
+	return response, false, err
+}
+
+func sessionCreated(view ports.View) (ports.Response, error) {
+	body, err := encoded(newSessionBody(view))
+	return ports.Response{
+		Status:  http.StatusCreated,
+		Headers: map[string]string{"Location": sessionsPath + "/" + view.Session.ID(), "ETag": etag(view.Session.Version())},
+		Body:    body,
+	}, err
 }
 
 func (a API) getSession(c *gin.Context) {
@@ -111,6 +142,11 @@ type participantBody struct {
 }
 
 func answerSession(c *gin.Context, status int, view ports.View) {
+	c.Header("ETag", etag(view.Session.Version()))
+	answer(c, status, newSessionBody(view))
+}
+
+func newSessionBody(view ports.View) sessionBody {
 	s := view.Session.Snapshot()
 	body := sessionBody{
 		SessionID: s.ID, OwnerID: s.OwnerID, Status: s.Status, Title: s.Title, Kind: s.Kind, Provider: s.Provider, Metadata: s.Metadata,
@@ -124,6 +160,5 @@ func answerSession(c *gin.Context, status int, view ports.View) {
 	for i, p := range s.Participants {
 		body.Participants[i] = participantBody{UserID: p.UserID, Identity: p.Identity, Status: p.Presence, JoinedAt: p.JoinedAt}
 	}
-	c.Header("ETag", etag(s.Version))
-	answer(c, status, body)
+	return body
 }

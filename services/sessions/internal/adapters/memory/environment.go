@@ -2,6 +2,7 @@ package memory
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -46,13 +47,21 @@ type Counters struct {
 }
 
 // EventTaken implements ports.Counters.
-func (c *Counters) EventTaken(decision, reason string) {
+func (c *Counters) EventTaken(decision, reason string) { c.add(decision+"/"+reason, 1) }
+
+// ActivationDeadline implements ports.Counters.
+func (c *Counters) ActivationDeadline(outcome string) { c.add("deadline/"+outcome, 1) }
+
+// Deleted implements ports.Counters.
+func (c *Counters) Deleted(kind string, count int) { c.add("deleted/"+kind, count) }
+
+func (c *Counters) add(what string, count int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.counts == nil {
 		c.counts = map[string]int{}
 	}
-	c.counts[decision+"/"+reason]++
+	c.counts[what] += count
 }
 
 // Count returns how often it was counted.
@@ -88,6 +97,39 @@ func (t *Tokens) Issue(ctx context.Context, request ports.TokenRequest) (ports.T
 		Provider: events.ProviderLiveKit, URL: "ws://127.0.0.1:7880", Secret: commands.NewJoinToken("memory"),
 		RoomName: "call-" + request.SessionID, Identity: request.UserID + "#" + device, ExpiresAt: request.RequestedAt.Add(request.TTL),
 	}, nil
+}
+
+// Presence tells of every call the same, as Show has set it; nobody, before.
+type Presence struct {
+	mu    sync.Mutex
+	shown ports.CallPresence
+	err   error
+	asked []string
+}
+
+// Show sets what is told from now on.
+func (p *Presence) Show(shown ports.CallPresence, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.shown, p.err = shown, err
+}
+
+// Ask implements ports.MediaPresence.
+func (p *Presence) Ask(ctx context.Context, sessionID string, _ int64) (ports.CallPresence, error) {
+	if err := ctx.Err(); err != nil {
+		return ports.CallPresence{}, err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.asked = append(p.asked, sessionID)
+	return p.shown, p.err
+}
+
+// Asked returns the sessions that were asked about, in order.
+func (p *Presence) Asked() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.asked)
 }
 
 // Requests returns what was asked for.

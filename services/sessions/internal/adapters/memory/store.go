@@ -18,6 +18,9 @@ type Store struct {
 	sessions   map[string]*stored
 	outbox     []json.RawMessage
 	quarantine []ports.Quarantined
+	keys       map[keyName]keyed
+	claiming   sync.Mutex
+	claims     map[keyName]chan struct{} // closed when the request has ended
 }
 
 type stored struct {
@@ -28,7 +31,9 @@ type stored struct {
 var _ ports.SessionStore = (*Store)(nil)
 
 // NewStore returns an empty store.
-func NewStore() *Store { return &Store{sessions: map[string]*stored{}} }
+func NewStore() *Store {
+	return &Store{sessions: map[string]*stored{}, keys: map[keyName]keyed{}, claims: map[keyName]chan struct{}{}}
+}
 
 // Create implements ports.SessionStore.
 func (s *Store) Create(_ context.Context, session *domain.Session, log []ports.Entry) (ports.View, error) {

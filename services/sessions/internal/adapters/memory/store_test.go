@@ -17,3 +17,19 @@ func TestSessionStore(t *testing.T) {
 		return portstest.StoreUnderTest{Store: store, Outbox: store.Outbox, Quarantine: store.Quarantine}
 	})
 }
+
+func TestIdempotencyStore(t *testing.T) {
+	portstest.IdempotencyStore(t, func(*testing.T) portstest.KeyedUnderTest {
+		store := memory.NewStore()
+		return portstest.KeyedUnderTest{
+			StoreUnderTest: portstest.StoreUnderTest{Store: store, Outbox: store.Outbox, Quarantine: store.Quarantine}, Keys: store,
+		}
+	})
+}
+
+func TestLists(t *testing.T) {
+	portstest.Lists(t, func(*testing.T) portstest.StoreUnderTest {
+		store := memory.NewStore()
+		return portstest.StoreUnderTest{Store: store, Outbox: store.Outbox, Quarantine: store.Quarantine}
+	})
+}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/callplane/callplane/libs/testkit"
 	"github.com/callplane/callplane/services/sessions/internal/adapters/postgres"
+	"github.com/callplane/callplane/services/sessions/internal/ports"
 	"github.com/callplane/callplane/services/sessions/internal/ports/portstest"
 )
 
@@ -19,6 +20,7 @@ import (
 func BenchmarkCreate(b *testing.B) {
 	store := postgres.NewStore(open(b), "call.events", func(...string) {})
 	b.SetParallelism(4)
+	b.ResetTimer() // what starts the server is not the store's
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
 			session, log := portstest.NewSession(b)
@@ -39,6 +41,7 @@ func BenchmarkCreateRaw(b *testing.B) {
 	require.NoError(b, err)
 	defer pool.Close()
 	b.SetParallelism(4)
+	b.ResetTimer() // what starts the server is not the store's
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
 			if err := createRaw(context.Background(), b, pool); err != nil {
@@ -59,8 +62,8 @@ func createRaw(ctx context.Context, b *testing.B, pool *pgxpool.Pool) error {
 			{`INSERT INTO sessions (id, owner_id, status, title, kind, provider, metadata, version, created_at, updated_at, disconnected, last_seq, last_event_id)
 			  VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, false, 1, $11)`,
 				[]any{s.ID, s.OwnerID, string(s.Status), s.Title, string(s.Kind), s.Provider, string(s.Metadata), s.Version, s.CreatedAt, s.UpdatedAt, e.Event.EventID}},
-			{`INSERT INTO members (session_id, user_id, role) VALUES ($1, $2, $3), ($1, $4, $5)`,
-				[]any{s.ID, s.Members[0].UserID, string(s.Members[0].Role), s.Members[1].UserID, string(s.Members[1].Role)}},
+			{`INSERT INTO members (session_id, user_id, role, session_created_at) VALUES ($1, $2, $3, $6), ($1, $4, $5, $6)`,
+				[]any{s.ID, s.Members[0].UserID, string(s.Members[0].Role), s.Members[1].UserID, string(s.Members[1].Role), s.CreatedAt}},
 			{`INSERT INTO events (session_id, seq, event_id, type, digest, envelope, appended_at) VALUES ($1, 1, $2, $3, $4, $5, $6)`,
 				[]any{s.ID, e.Event.EventID, string(e.Event.Type), e.Digest[:], string(e.JSON), e.AppendedAt}},
 			{`INSERT INTO outbox (lane, partition_key, exchange, routing_key, message_id, headers, body) VALUES (0, $1, 'call.events', $2, $3, '{"session-id":"x"}', $4)`,
@@ -72,4 +75,39 @@ func createRaw(ctx context.Context, b *testing.B, pool *pgxpool.Pool) error {
 		}
 		return nil
 	})
+}
+
+// BenchmarkGet reads one session among many.
+func BenchmarkGet(b *testing.B) {
+	store, sessions := benched(b)
+	for i := 0; b.Loop(); i++ {
+		if _, err := store.Get(b.Context(), ports.Viewer{UserID: "bob"}, sessions[i%len(sessions)]); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkListPage reads pages of fifty, one after the other through the whole list.
+func BenchmarkListPage(b *testing.B) {
+	store, _ := benched(b)
+	request := ports.ListRequest{UserID: "bob", Limit: 50}
+	for b.Loop() {
+		list, err := store.List(b.Context(), request)
+		if err != nil {
+			b.Fatal(err)
+		}
+		request.After = list.Next
+	}
+}
+
+func benched(b *testing.B) (store *postgres.Store, sessions []string) {
+	b.Helper()
+	store = postgres.NewStore(open(b), "call.events", func(...string) {})
+	for range 500 {
+		session, log := portstest.NewSession(b)
+		_, err := store.Create(b.Context(), session, log)
+		require.NoError(b, err)
+		sessions = append(sessions, session.ID())
+	}
+	return store, sessions
 }

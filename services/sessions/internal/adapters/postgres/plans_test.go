@@ -24,15 +24,15 @@ WITH new AS (
 	  FROM generate_series(1, ?) n
 	RETURNING id, owner_id
 ), m AS (
-	INSERT INTO members SELECT id, owner_id, 'host' FROM new
+	INSERT INTO members (session_id, user_id, role) SELECT id, owner_id, 'host' FROM new
 ), p AS (
 	INSERT INTO participants SELECT id, owner_id || '#default', owner_id, 'present', now(), '[]' FROM new
 )
 INSERT INTO events SELECT id, seq, gen_random_uuid(), 'call.updated', decode(repeat('00', 32), 'hex'), '{}', now() FROM new, generate_series(1, 3) seq`
 
-// TestHotStatementsReadByIndex holds the statements that every request and event runs to plans whose cost does not grow with what is
-// stored: index scans alone, over the one session that is asked for.
-func TestHotStatementsReadByIndex(t *testing.T) {
+// filled returns a database in which the statement has put something, and with which the planner is acquainted.
+func filled(t *testing.T, statement string, args ...any) *gorm.DB {
+	t.Helper()
 	url, ownerURL := testkit.Postgres(t).Database(t, "sessions", func(url string) error {
 		return libpostgres.Migrate(context.Background(), url, Migrations, MigrationsDir)
 	})
@@ -42,10 +42,15 @@ func TestHotStatementsReadByIndex(t *testing.T) {
 		t.Cleanup(func() { require.NoError(t, libpostgres.Close(db)) })
 		return db
 	}
-	require.NoError(t, open(url).Exec(seed, stored).Error)
-	owner := open(ownerURL)
-	require.NoError(t, owner.Exec("ANALYZE").Error)
-	db := open(url)
+	require.NoError(t, open(url).Exec(statement, args...).Error)
+	require.NoError(t, open(ownerURL).Exec("VACUUM ANALYZE").Error)
+	return open(url)
+}
+
+// TestHotStatementsReadByIndex holds the statements that every request and event runs to plans whose cost does not grow with what is
+// stored: index scans alone, over the one session that is asked for.
+func TestHotStatementsReadByIndex(t *testing.T) {
+	db := filled(t, seed, stored)
 	var one struct{ ID, OwnerID, EventID string }
 	require.NoError(t, db.Raw("SELECT s.id, s.owner_id, e.event_id FROM sessions s JOIN events e ON e.session_id = s.id WHERE e.seq = 2 LIMIT 1").Scan(&one).Error)
 	args := arguments(ports.Viewer{UserID: one.OwnerID}, one.ID, one.EventID)

@@ -42,6 +42,8 @@ type memberRow struct {
 	SessionID string `gorm:"column:session_id;primaryKey" json:"-"`
 	UserID    string `gorm:"column:user_id;primaryKey" json:"user_id"`
 	Role      string `gorm:"column:role" json:"role"`
+
+	SessionCreatedAt time.Time `gorm:"column:session_created_at" json:"-"`
 }
 
 // TableName is gorm's.
@@ -102,8 +104,8 @@ func newSessionRow(s domain.Snapshot, lastSeq int64, lastEventID string) session
 	return row
 }
 
-func newMemberRow(sessionID string, m events.Member) memberRow {
-	return memberRow{SessionID: sessionID, UserID: m.UserID, Role: string(m.Role)}
+func newMemberRow(s domain.Snapshot, m events.Member) memberRow {
+	return memberRow{SessionID: s.ID, UserID: m.UserID, Role: string(m.Role), SessionCreatedAt: s.CreatedAt}
 }
 
 func newParticipantRow(sessionID string, p domain.Participant) (participantRow, error) {

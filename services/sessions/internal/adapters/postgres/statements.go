@@ -20,14 +20,17 @@ const visible = `s.id = @id AND (@all OR EXISTS (SELECT 1 FROM members v WHERE v
 // lockStatement locks a session. It reads nothing else: what it waited for is seen only by the statements after it.
 const lockStatement = `SELECT 1 FROM sessions s WHERE ` + visible + ` FOR UPDATE OF s`
 
-// readStatement reads a session with all that belongs to it, of one moment, each part by its primary key.
-const readStatement = `
-SELECT s.*,
+// wholeColumns are a session with all that belongs to it, each part by its primary key.
+const wholeColumns = `s.*,
        (SELECT coalesce(json_agg(json_build_object('user_id', m.user_id, 'role', m.role) ORDER BY m.user_id), '[]')
           FROM members m WHERE m.session_id = s.id) AS members,
        (SELECT coalesce(json_agg(json_build_object('identity', p.identity, 'user_id', p.user_id, 'presence', p.presence,
                                                    'joined_at', p.joined_at, 'open_tracks', p.open_tracks) ORDER BY p.identity), '[]')
-          FROM participants p WHERE p.session_id = s.id) AS participants,
+          FROM participants p WHERE p.session_id = s.id) AS participants`
+
+// readStatement reads a whole session, of one moment.
+const readStatement = `
+SELECT ` + wholeColumns + `,
        (SELECT e.digest FROM events e WHERE e.session_id = s.id AND e.event_id = @event) AS logged_digest
   FROM sessions s
  WHERE ` + visible
@@ -86,7 +89,7 @@ func (s *Store) insert(tx *gorm.DB, session domain.Snapshot, log []ports.Entry) 
 	if err := tx.Create(&row).Error; err != nil {
 		return err
 	}
-	if err := saveMembers(tx, session.ID, nil, session.Members); err != nil {
+	if err := saveMembers(tx, nil, session); err != nil {
 		return err
 	}
 	if err := saveParticipants(tx, session.ID, nil, session.Participants); err != nil {
@@ -101,8 +104,13 @@ func (s *Store) save(tx *gorm.DB, before, after domain.Snapshot, lastSeq int64, 
 	if err := tx.Select("*").Omit("id", "created_at").Updates(&row).Error; err != nil {
 		return err
 	}
-	if err := saveMembers(tx, after.ID, before.Members, after.Members); err != nil {
+	if err := saveMembers(tx, before.Members, after); err != nil {
 		return err
+	}
+	if before.EndedAt == nil && after.EndedAt != nil {
+		if err := tx.Exec("UPDATE members SET session_open = false WHERE session_id = ?", after.ID).Error; err != nil {
+			return err
+		}
 	}
 	if err := saveParticipants(tx, after.ID, before.Participants, after.Participants); err != nil {
 		return err
@@ -110,19 +118,19 @@ func (s *Store) save(tx *gorm.DB, before, after domain.Snapshot, lastSeq int64, 
 	return s.append(tx, after.ID, lastSeq, entries)
 }
 
-func saveMembers(tx *gorm.DB, sessionID string, before, after []events.Member) error {
+func saveMembers(tx *gorm.DB, before []events.Member, after domain.Snapshot) error {
 	var changed []memberRow
-	for _, m := range after {
+	for _, m := range after.Members {
 		if !slices.Contains(before, m) {
-			changed = append(changed, newMemberRow(sessionID, m))
+			changed = append(changed, newMemberRow(after, m))
 		}
 	}
 	for _, m := range before {
-		gone := !slices.ContainsFunc(after, func(a events.Member) bool { return a.UserID == m.UserID })
+		gone := !slices.ContainsFunc(after.Members, func(a events.Member) bool { return a.UserID == m.UserID })
 		if !gone {
 			continue
 		}
-		if err := tx.Delete(&memberRow{SessionID: sessionID, UserID: m.UserID}).Error; err != nil {
+		if err := tx.Delete(&memberRow{SessionID: after.ID, UserID: m.UserID}).Error; err != nil {
 			return err
 		}
 	}

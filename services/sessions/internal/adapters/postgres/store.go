@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"sync/atomic"
 
 	"gorm.io/gorm"
 
@@ -20,6 +21,7 @@ type Store struct {
 	db       *gorm.DB
 	exchange string
 	wake     func(sessionIDs ...string)
+	secret   atomic.Pointer[[]byte] // for cursors, once it was read
 }
 
 var _ ports.SessionStore = (*Store)(nil)

@@ -27,6 +27,7 @@ func SessionStore(t *testing.T, open func(t *testing.T) StoreUnderTest) {
 		"a session comes back as it was created":                testCreateAndGet,
 		"strangers see nothing":                                 testStrangers,
 		"a change is saved with its events":                     testUpdate,
+		"members come, change and go":                           testMembers,
 		"a change that fails leaves nothing":                    testUpdateRollsBack,
 		"a change of nothing saves nothing":                     testUpdateOfNothing,
 		"a fact is taken in once":                               testTake,

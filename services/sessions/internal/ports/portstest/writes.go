@@ -70,6 +70,48 @@ func testUpdate(t *testing.T, s StoreUnderTest) {
 	}
 }
 
+func testMembers(t *testing.T, s StoreUnderTest) {
+	id := created(t, s).Session.ID()
+	alice := domain.Principal{UserID: "alice"}
+	update := func(change func(*domain.Session) ([]events.Draft, error)) ports.View {
+		t.Helper()
+		view, err := s.Store.Update(t.Context(), ports.ViewerOf(alice), id, func(session *domain.Session) ([]ports.Entry, error) {
+			drafts, err := change(session)
+			if err != nil {
+				return nil, err
+			}
+			return Seal(t, id, drafts, Start), nil
+		})
+		require.NoError(t, err)
+		return view
+	}
+	set := func(user string, role events.Role) ports.View {
+		t.Helper()
+		return update(func(session *domain.Session) ([]events.Draft, error) {
+			change, err := session.SetMember(alice, events.Member{UserID: user, Role: role}, Start)
+			return change.Drafts, err
+		})
+	}
+	set("Z", events.RoleViewer)
+	set("~a/b", events.RoleViewer)
+	set("bob", events.RoleHost)
+	removed := update(func(session *domain.Session) ([]events.Draft, error) {
+		return session.RemoveMember(alice, "~a/b", Start)
+	})
+	require.EqualValues(t, 5, removed.Session.Version())
+	view, err := s.Store.Get(t.Context(), viewerOf("bob"), id)
+	require.NoError(t, err)
+	equalSessions(t, removed.Session, view.Session)
+	require.Equal(t, []events.Member{
+		{UserID: "Z", Role: events.RoleViewer}, {UserID: "alice", Role: events.RoleHost}, {UserID: "bob", Role: events.RoleHost},
+	}, view.Session.Snapshot().Members)
+	_, err = s.Store.Get(t.Context(), viewerOf("~a/b"), id)
+	require.ErrorIs(t, err, domain.ErrNotFound, "who was removed sees nothing any more")
+	set("~a/b", events.RoleParticipant)
+	_, err = s.Store.Get(t.Context(), viewerOf("~a/b"), id)
+	require.NoError(t, err)
+}
+
 func testUpdateRollsBack(t *testing.T, s StoreUnderTest) {
 	before := created(t, s)
 	id := before.Session.ID()
