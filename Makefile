@@ -4,7 +4,7 @@ export MAKECMDGOALS
 
 .PHONY: help
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: ## run one real call through the whole stack; what is missing is installed
@@ -33,6 +33,10 @@ test-unit: ## the tests that need no container
 .PHONY: lint
 lint: ## formatting, vet, linters, module versions
 	@scripts/lint
+
+.PHONY: release-schemas
+release-schemas: ## keep the schemas of the events as a release, which later ones must not break
+	@scripts/release-schemas
 
 .PHONY: build
 build: ## build every module, and both services into bin/
