@@ -60,6 +60,9 @@ func Accept(d Delivery) (Accepted, error) {
 	if err := json.Unmarshal(accepted.Raw, &accepted.Envelope); err != nil {
 		return Accepted{}, reject(Malformed, "%v", err)
 	}
+	if !maySpeakAs(d.UserID, t, accepted.Actor) {
+		return Accepted{}, reject(ForbiddenActor, "user %q may not send %s as another service", clip(d.UserID, 64), t)
+	}
 	return accepted, nil
 }
 
@@ -100,7 +103,7 @@ func checkContract(event map[string]any) (t Type, newer bool, err error) {
 // checkProperties holds the event to what the broker vouches for: whoever routes, partitions or
 // authorizes by a property must not be told something else than who reads the body.
 func checkProperties(d Delivery, t Type, event map[string]any) error {
-	if d.UserID != Producer(t) {
+	if !MaySend(d.UserID, t) {
 		return reject(ForbiddenProducer, "user %q may not send %s", clip(d.UserID, 64), t)
 	}
 	switch {

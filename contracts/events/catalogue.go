@@ -28,41 +28,68 @@ const (
 	CallError                   Type = "call.error"
 )
 
-// The broker users that produce events.
+// The types of service principals in catalogue v1.
 const (
-	ProducerSessions = "sessions"
-	ProducerBridge   = "bridge"
+	TranscriptPartial            Type = "transcript.partial"
+	TranscriptFinal              Type = "transcript.final"
+	OrchestrationActionRequested Type = "orchestration.action.requested"
+	ActionProposed               Type = "action.proposed"
+	ActionRequiresConfirmation   Type = "action.requires_confirmation"
+	ActionExecuted               Type = "action.executed"
+	ActionFailed                 Type = "action.failed"
+	SafetyBlocked                Type = "safety.blocked"
+	SafetyApproved               Type = "safety.approved"
+	UsageTick                    Type = "usage.tick"
+	UsageWarning                 Type = "usage.warning"
+	UsageStopped                 Type = "usage.stopped"
+	BillingUsageRecorded         Type = "billing.usage.recorded"
+	BillingAdjustmentCreated     Type = "billing.adjustment.created"
 )
 
 // entry is what the catalogue knows of one type.
 type entry struct {
-	producer string  // the broker user that may send it
-	version  version // the contract that this build emits
-	payload  Payload // zero value of its Go type
+	family  Family  // whose events these are
+	version version // the contract that this build emits
+	payload Payload // zero value of its Go type
 }
 
 var v1 = version{major: 1, minor: 0}
 
 var catalogue = map[Type]entry{
-	CallCreated:                 {ProducerSessions, v1, CallCreatedPayload{}},
-	CallUpdated:                 {ProducerSessions, v1, CallUpdatedPayload{}},
-	CallEnded:                   {ProducerSessions, v1, CallEndedPayload{}},
-	CallFailed:                  {ProducerSessions, v1, CallFailedPayload{}},
-	CallMemberAdded:             {ProducerSessions, v1, CallMemberAddedPayload{}},
-	CallMemberUpdated:           {ProducerSessions, v1, CallMemberUpdatedPayload{}},
-	CallMemberRemoved:           {ProducerSessions, v1, CallMemberRemovedPayload{}},
-	CallConnecting:              {ProducerBridge, v1, CallConnectingPayload{}},
-	CallConnected:               {ProducerBridge, v1, CallConnectedPayload{}},
-	CallReconnecting:            {ProducerBridge, v1, CallReconnectingPayload{}},
-	CallReconnected:             {ProducerBridge, v1, CallReconnectedPayload{}},
-	CallDisconnected:            {ProducerBridge, v1, CallDisconnectedPayload{}},
-	CallParticipantJoined:       {ProducerBridge, v1, CallParticipantJoinedPayload{}},
-	CallParticipantReconnecting: {ProducerBridge, v1, CallParticipantReconnectingPayload{}},
-	CallParticipantReconnected:  {ProducerBridge, v1, CallParticipantReconnectedPayload{}},
-	CallParticipantLeft:         {ProducerBridge, v1, CallParticipantLeftPayload{}},
-	CallTrackPublished:          {ProducerBridge, v1, CallTrackPublishedPayload{}},
-	CallTrackUnpublished:        {ProducerBridge, v1, CallTrackUnpublishedPayload{}},
-	CallError:                   {ProducerBridge, v1, CallErrorPayload{}},
+	CallCreated:                 {FamilySessions, v1, CallCreatedPayload{}},
+	CallUpdated:                 {FamilySessions, v1, CallUpdatedPayload{}},
+	CallEnded:                   {FamilySessions, v1, CallEndedPayload{}},
+	CallFailed:                  {FamilySessions, v1, CallFailedPayload{}},
+	CallMemberAdded:             {FamilySessions, v1, CallMemberAddedPayload{}},
+	CallMemberUpdated:           {FamilySessions, v1, CallMemberUpdatedPayload{}},
+	CallMemberRemoved:           {FamilySessions, v1, CallMemberRemovedPayload{}},
+	CallConnecting:              {FamilyProvider, v1, CallConnectingPayload{}},
+	CallConnected:               {FamilyProvider, v1, CallConnectedPayload{}},
+	CallReconnecting:            {FamilyProvider, v1, CallReconnectingPayload{}},
+	CallReconnected:             {FamilyProvider, v1, CallReconnectedPayload{}},
+	CallDisconnected:            {FamilyProvider, v1, CallDisconnectedPayload{}},
+	CallParticipantJoined:       {FamilyProvider, v1, CallParticipantJoinedPayload{}},
+	CallParticipantReconnecting: {FamilyProvider, v1, CallParticipantReconnectingPayload{}},
+	CallParticipantReconnected:  {FamilyProvider, v1, CallParticipantReconnectedPayload{}},
+	CallParticipantLeft:         {FamilyProvider, v1, CallParticipantLeftPayload{}},
+	CallTrackPublished:          {FamilyProvider, v1, CallTrackPublishedPayload{}},
+	CallTrackUnpublished:        {FamilyProvider, v1, CallTrackUnpublishedPayload{}},
+	CallError:                   {FamilyProvider, v1, CallErrorPayload{}},
+
+	TranscriptPartial:            {FamilyOrchestration, v1, TranscriptPartialPayload{}},
+	TranscriptFinal:              {FamilyOrchestration, v1, TranscriptFinalPayload{}},
+	OrchestrationActionRequested: {FamilyOrchestration, v1, OrchestrationActionRequestedPayload{}},
+	ActionProposed:               {FamilyOrchestration, v1, ActionProposedPayload{}},
+	ActionRequiresConfirmation:   {FamilyOrchestration, v1, ActionRequiresConfirmationPayload{}},
+	ActionExecuted:               {FamilyOrchestration, v1, ActionExecutedPayload{}},
+	ActionFailed:                 {FamilyOrchestration, v1, ActionFailedPayload{}},
+	SafetyBlocked:                {FamilyOrchestration, v1, SafetyBlockedPayload{}},
+	SafetyApproved:               {FamilyOrchestration, v1, SafetyApprovedPayload{}},
+	UsageTick:                    {FamilyMetering, v1, UsageTickPayload{}},
+	UsageWarning:                 {FamilyMetering, v1, UsageWarningPayload{}},
+	UsageStopped:                 {FamilyMetering, v1, UsageStoppedPayload{}},
+	BillingUsageRecorded:         {FamilyMetering, v1, BillingUsageRecordedPayload{}},
+	BillingAdjustmentCreated:     {FamilyMetering, v1, BillingAdjustmentCreatedPayload{}},
 }
 
 // Types returns every type of the catalogue, sorted.
@@ -74,10 +101,6 @@ func Types() []Type {
 	slices.Sort(types)
 	return types
 }
-
-// Producer returns the broker user that may send events of type t, or "" for a type that is not in
-// the catalogue.
-func Producer(t Type) string { return catalogue[t].producer }
 
 // Known says whether t is in the catalogue of this build.
 func (t Type) Known() bool {

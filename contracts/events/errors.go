@@ -36,6 +36,8 @@ const (
 	PropertyMismatch Reason = "property_mismatch"
 	// ForbiddenProducer: the user who sent it may not send this type.
 	ForbiddenProducer Reason = "forbidden_producer"
+	// ForbiddenActor: the user who sent it says that another service did what it tells.
+	ForbiddenActor Reason = "forbidden_actor"
 )
 
 // RejectedError says that a delivery is the message's own fault and can never be accepted by this

@@ -28,6 +28,11 @@ var payloads = []events.Payload{
 	events.CallParticipantReconnectingPayload{}, events.CallParticipantReconnectedPayload{},
 	events.CallParticipantLeftPayload{}, events.CallTrackPublishedPayload{}, events.CallTrackUnpublishedPayload{},
 	events.CallErrorPayload{},
+	events.TranscriptPartialPayload{}, events.TranscriptFinalPayload{}, events.OrchestrationActionRequestedPayload{},
+	events.ActionProposedPayload{}, events.ActionRequiresConfirmationPayload{}, events.ActionExecutedPayload{},
+	events.ActionFailedPayload{}, events.SafetyBlockedPayload{}, events.SafetyApprovedPayload{},
+	events.UsageTickPayload{}, events.UsageWarningPayload{}, events.UsageStoppedPayload{},
+	events.BillingUsageRecordedPayload{}, events.BillingAdjustmentCreatedPayload{},
 }
 
 func TestEveryTypeHasOnePayload(t *testing.T) {
@@ -88,13 +93,15 @@ func compareValue(t *testing.T, goType reflect.Type, schema map[string]any, at s
 		compareObject(t, goType, schema, at)
 	case want == "array":
 		require.Equal(t, reflect.Slice, goType.Kind(), at)
-		compareObject(t, goType.Elem(), resolve(t, object(schema["items"])), at+"[]")
+		compareValue(t, goType.Elem(), resolve(t, object(schema["items"])), at+"[]", false)
 	case want == "instant" && at == "envelope.timestamp":
 		assert.Equal(t, reflect.String, goType.Kind(), "%s is kept as it came", at)
 	case want == "instant":
 		assert.Equal(t, reflect.TypeFor[events.Instant](), goType, at)
 	case want == "integer":
 		assert.Equal(t, reflect.Int64, goType.Kind(), at)
+	case want == "number":
+		assert.Equal(t, reflect.Float64, goType.Kind(), at)
 	case want == "boolean":
 		assert.Equal(t, reflect.Bool, goType.Kind(), at)
 	case want == "string":
@@ -102,6 +109,9 @@ func compareValue(t *testing.T, goType reflect.Type, schema map[string]any, at s
 		if enum, ok := schema["enum"].([]any); ok {
 			assert.ElementsMatch(t, enum, constantsOf(t, goType.Name()), "%s: the values of %s", at, goType)
 		}
+	case want == "object":
+	default:
+		t.Errorf("%s: no Go type is known to hold %q", at, want)
 	}
 }
 
@@ -113,7 +123,7 @@ func goKind(schema map[string]any) string {
 	case strings.Contains(kinds, "string"), schema["enum"] != nil, schema["const"] != nil:
 		return "string"
 	default:
-		return kinds
+		return strings.TrimSuffix(strings.TrimPrefix(kinds, "["), " null]")
 	}
 }
 
@@ -201,9 +211,14 @@ func TestLimitsMatchSchemas(t *testing.T) {
 	assert.EqualValues(t, events.MaxTitle, limit("title"))
 	assert.EqualValues(t, events.MaxReason, limit("reason"))
 	assert.EqualValues(t, events.MaxMessage, limit("message"))
+	assert.EqualValues(t, events.MaxSummary, limit("summary"))
 	track := object(object(parse(t, events.Schema(events.CallTrackPublished))["properties"])["payload"])
 	properties := object(track["properties"])
 	assert.EqualValues(t, events.MaxTrackName, number(t, object(properties["name"])["maxLength"]))
 	assert.EqualValues(t, events.MaxMimeType, number(t, object(properties["mimeType"])["maxLength"]))
+	transcript := object(object(object(parse(t, events.Schema(events.TranscriptFinal))["properties"])["payload"])["properties"])
+	assert.EqualValues(t, events.MaxText, number(t, object(transcript["text"])["maxLength"]))
+	label := object(object(object(transcript["speaker"])["properties"])["label"])
+	assert.EqualValues(t, events.MaxLabel, number(t, label["maxLength"]))
 	assert.Contains(t, defs["errorCode"].(map[string]any)["pattern"], fmt.Sprintf("{0,%d}", events.MaxErrorCode-1))
 }

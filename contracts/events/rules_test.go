@@ -36,8 +36,8 @@ func payloadRules(t *testing.T, eventType events.Type, valid map[string]any) []b
 	schema := parse(t, events.Schema(eventType))
 	b := newBreaker(t, valid)
 	properties := schema["properties"].(map[string]any)
-	for _, field := range []string{"type", "version", "payload"} {
-		b.walk(properties[field].(map[string]any), []string{field})
+	for field, refined := range properties {
+		b.walk(refined.(map[string]any), []string{field})
 	}
 	return b.found
 }
@@ -85,7 +85,9 @@ func (b *breaker) breakRule(schema map[string]any, keyword string, value any, pa
 	case "description", "title", "properties", "items", "$id", "$schema", "$defs":
 	case "type":
 		b.add(keyword, path, wrongType(value))
-	case "const", "enum":
+	case "const":
+		b.add(keyword, path, otherConst(path))
+	case "enum":
 		b.add(keyword, path, "no_such_value")
 	case "pattern":
 		b.add(keyword, path, breakPattern(schema))
@@ -102,9 +104,14 @@ func (b *breaker) breakRule(schema map[string]any, keyword string, value any, pa
 	case "minItems":
 		b.add(keyword, path, []any{})
 	case "maxItems":
-		b.add(keyword, path, manyMembers(int(number(b.t, value))+1))
+		b.add(keyword, path, manyItems(schema, int(number(b.t, value))+1))
+	case "uniqueItems":
+		first := lookup(b.t, b.valid, append(slices.Clone(path), "0"))
+		b.add(keyword, path, []any{first, first})
 	case "minProperties":
 		b.add(keyword, path, map[string]any{})
+	case "maxProperties":
+		b.add(keyword, path, manyProperties(int(number(b.t, value))+1))
 	case "additionalProperties":
 		require.Equal(b.t, false, value)
 		b.change(keyword, path, path, func(parent map[string]any, _ string) { parent["surprise"] = true }, "surprise")
@@ -169,12 +176,33 @@ func breakPattern(schema map[string]any) string {
 	return "Ä B"
 }
 
-func manyMembers(count int) []any {
-	members := make([]any, count)
-	for i := range members {
-		members[i] = map[string]any{"userId": "user-" + strconv.Itoa(i), "role": "viewer"}
+// otherConst is not what a constant is. For the actor it is one that other types take.
+func otherConst(path []string) string {
+	if slices.Equal(path, []string{"actor", "type"}) {
+		return "user"
 	}
-	return members
+	return "no_such_value"
+}
+
+// manyItems returns users or members, as the array that schema describes has them.
+func manyItems(schema map[string]any, count int) []any {
+	items := make([]any, count)
+	for i := range items {
+		user := "user-" + strconv.Itoa(i)
+		items[i] = user
+		if object(schema["items"])["type"] == "object" {
+			items[i] = map[string]any{"userId": user, "role": "viewer"}
+		}
+	}
+	return items
+}
+
+func manyProperties(count int) map[string]any {
+	properties := map[string]any{}
+	for i := range count {
+		properties["field"+strconv.Itoa(i)] = i
+	}
+	return properties
 }
 
 func number(t *testing.T, value any) int64 {

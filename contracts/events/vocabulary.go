@@ -98,6 +98,46 @@ const (
 	SourceUnknown          TrackSource = "unknown"
 )
 
+// Risk is what can go wrong if an action is done.
+type Risk string
+
+// The risks of actions.
+const (
+	RiskLow    Risk = "low"
+	RiskMedium Risk = "medium"
+	RiskHigh   Risk = "high"
+)
+
+// Severity is how bad it is what a safety policy forbids.
+type Severity string
+
+// The severities of safety.blocked.
+const (
+	SeverityLow      Severity = "low"
+	SeverityMedium   Severity = "medium"
+	SeverityHigh     Severity = "high"
+	SeverityCritical Severity = "critical"
+)
+
+// SubjectType is what kind of thing a safety decision is about.
+type SubjectType string
+
+// The subjects of safety decisions.
+const (
+	SubjectSession SubjectType = "session"
+	SubjectUser    SubjectType = "user"
+	SubjectEvent   SubjectType = "event"
+	SubjectAction  SubjectType = "action"
+	SubjectSegment SubjectType = "segment" // of a transcript
+)
+
+// Codes of action.failed for an action that was never attempted.
+const (
+	CodeDeclined = "declined"
+	CodeExpired  = "expired"
+	CodeBlocked  = "blocked"
+)
+
 // Limits of text in payloads, in Unicode code points; the schemas hold them.
 const (
 	MaxTitle     = 200
@@ -106,6 +146,9 @@ const (
 	MaxMessage   = 1024
 	MaxTrackName = 256
 	MaxMimeType  = 128
+	MaxText      = 8192 // of a transcript
+	MaxSummary   = 1024
+	MaxLabel     = 64
 )
 
 // Bounded returns s fit for a payload: valid UTF-8, without NUL, cut to limit code points. It is for
