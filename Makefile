@@ -34,6 +34,10 @@ test-unit: ## the tests that need no container
 lint: ## formatting, vet, linters, module versions
 	@scripts/lint
 
+.PHONY: generate
+generate: ## write AsyncAPI, TypeScript types and the event catalogue anew from the schemas
+	@scripts/generate
+
 .PHONY: release-schemas
 release-schemas: ## keep the schemas of the events as a release, which later ones must not break
 	@scripts/release-schemas

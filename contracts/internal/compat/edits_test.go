@@ -30,6 +30,11 @@ func unset(file, path, keyword string, kept ...string) func(t *testing.T, set co
 	}
 }
 
+func noteRequired(t *testing.T, set compat.Set) {
+	t.Helper()
+	put(opened, "properties/payload", "required", []any{"openedBy", "size", "guests", "note"})(t, set)
+}
+
 func newRequired(t *testing.T, set compat.Set) {
 	t.Helper()
 	put(opened, fields, "floor", schema("integer"))(t, set)

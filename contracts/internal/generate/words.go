@@ -1,0 +1,113 @@
+package generate
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// structural keywords are told by the shape of what is written, and annotations are told as they are.
+var structural = []string{
+	"$ref", "$schema", "$id", "$defs", "title", "description", "type", "properties", "required", "additionalProperties", "items",
+}
+
+// ranges are the keywords that bound the same thing from both sides, and what they count.
+var ranges = []struct{ low, high, unit string }{
+	{"minimum", "maximum", ""},
+	{"exclusiveMinimum", "exclusiveMaximum", " (exclusive)"},
+	{"minLength", "maxLength", " characters"},
+	{"minItems", "maxItems", " items"},
+	{"minProperties", "maxProperties", " fields"},
+}
+
+// rules tells in words what a resolved schema asks of a value, beside its type. A keyword without words of its own is quoted, so that
+// nothing is left out.
+func rules(node *object) ([]string, error) {
+	var told []string
+	for _, r := range ranges {
+		low, high := node.values[r.low], node.values[r.high]
+		switch {
+		case low != nil && high != nil:
+			told = append(told, fmt.Sprintf("%v to %v%s", low, high, r.unit))
+		case low != nil:
+			told = append(told, fmt.Sprintf("at least %v%s", low, r.unit))
+		case high != nil:
+			told = append(told, fmt.Sprintf("at most %v%s", high, r.unit))
+		}
+	}
+	for _, keyword := range node.names {
+		value := node.values[keyword]
+		switch {
+		case slices.Contains(structural, keyword) || isRange(keyword):
+		case keyword == "pattern":
+			told = append(told, fmt.Sprintf("matches `%v`", value))
+		case keyword == "format":
+			told = append(told, fmt.Sprintf("format %v", value))
+		default:
+			quoted, err := encode(value)
+			if err != nil {
+				return nil, err
+			}
+			switch keyword {
+			case "const":
+				told = append(told, fmt.Sprintf("always `%s`", quoted))
+			case "enum":
+				told = append(told, "one of "+quotedList(node.list(keyword)))
+			default:
+				told = append(told, fmt.Sprintf("%s `%s`", keyword, quoted))
+			}
+		}
+	}
+	return told, nil
+}
+
+func isRange(keyword string) bool {
+	for _, r := range ranges {
+		if keyword == r.low || keyword == r.high {
+			return true
+		}
+	}
+	return false
+}
+
+func quotedList(values []any) string {
+	quoted := make([]string, len(values))
+	for i, value := range values {
+		quoted[i] = fmt.Sprintf("`%v`", value)
+	}
+	return strings.Join(quoted, ", ")
+}
+
+// kinds are the JSON types that a resolved schema lets a value be; none where it says nothing.
+func kinds(node *object) []string {
+	if one := node.text("type"); one != "" {
+		return []string{one}
+	}
+	var all []string
+	for _, kind := range node.list("type") {
+		all = append(all, fmt.Sprint(kind))
+	}
+	if len(all) > 0 {
+		return all
+	}
+	for _, value := range append(node.list("enum"), node.values["const"]) {
+		if kind := kindOf(value); kind != "" && !slices.Contains(all, kind) {
+			all = append(all, kind)
+		}
+	}
+	return all
+}
+
+func kindOf(value any) string {
+	switch value.(type) {
+	case string:
+		return "string"
+	case json.Number:
+		return "number"
+	case bool:
+		return "boolean"
+	default:
+		return ""
+	}
+}
