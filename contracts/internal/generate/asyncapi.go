@@ -219,4 +219,4 @@ func (c *catalogue) senders() []string {
 	return users
 }
 
-func maySend(user, name string) bool { return events.Producer(events.Type(name)) == user }
+func maySend(user, name string) bool { return events.MaySend(user, events.Type(name)) }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/callplane/callplane/contracts/events"
 )
 
 // markdown writes the catalogue for people: a section for each type.
@@ -35,17 +37,20 @@ what, are in [contracts/README.md](../README.md). All fields but those called op
 }
 
 func (c *catalogue) section(text *strings.Builder, t eventType) error {
-	fmt.Fprintf(text, "\n## %s\n\n%s\n\nFrom %s, in version %s. Schema: [%s.json](schemas/%s.json).\n\n",
-		t.name, t.schema.text("description"), t.producer, t.version, t.name, t.name)
+	fmt.Fprintf(text, "\n## %s\n\n%s\n\nFrom %s, in version %s.", t.name, t.schema.text("description"), t.producer, t.version)
+	if user := events.ProducerSessions; user != t.producer && maySend(user, t.name) {
+		fmt.Fprintf(text, " Whatever is posted to the API comes from %s.", user)
+	}
+	fmt.Fprintf(text, " Schema: [%s.json](schemas/%s.json).\n\n", t.name, t.name)
 	for _, field := range t.schema.child("properties").names {
 		if slices.Contains([]string{"type", "version", "payload"}, field) {
 			continue
 		}
-		narrowed, err := encode(t.refined(field))
+		narrowed, err := refinements(field, t.refined(field))
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(text, "Of the envelope, `%s` also holds to `%s`.\n\n", field, narrowed)
+		fmt.Fprintf(text, "Of the envelope, %s.\n\n", strings.Join(narrowed, "; "))
 	}
 	if err := c.table(text, t.payload()); err != nil {
 		return err
@@ -56,6 +61,25 @@ func (c *catalogue) section(text *strings.Builder, t eventType) error {
 	}
 	fmt.Fprintf(text, "\n```json\n%s```\n", example)
 	return nil
+}
+
+// refinements tells in words what a type asks of a field of the envelope, beside the envelope's own rules.
+func refinements(path string, node *object) ([]string, error) {
+	told, err := rules(node)
+	if err != nil {
+		return nil, err
+	}
+	if len(told) > 0 {
+		told = []string{fmt.Sprintf("`%s` is %s", path, strings.Join(told, ", "))}
+	}
+	for _, name := range node.child("properties").names {
+		inner, err := refinements(path+"."+name, node.child("properties").child(name))
+		if err != nil {
+			return nil, err
+		}
+		told = append(told, inner...)
+	}
+	return told, nil
 }
 
 // table writes a row for each field of an object, those of inner objects after it.

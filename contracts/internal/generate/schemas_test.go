@@ -29,8 +29,7 @@ func TestTypeScriptOfSchemas(t *testing.T) {
 		`{"properties": {"a": {"const": 1}}}`:                                                   "{\n  readonly a?: 1;\n}",
 		`{"type": "object", "required": ["a"], "properties": {"a": {"type": "boolean"}}}`:       "{\n  readonly a: boolean;\n}",
 		`{"properties": {"a": {"type": "string", "description": "Why. */ x"}}}`:                 "{\n  /** Why. *\\/ x */\n  readonly a?: string;\n}",
-		`{"type": ["object", "null"], "properties": {"a": {"type": "string", "maxLength": 3}}}`:
-		"{\n  /** At most 3 characters. */\n  readonly a?: string;\n} | null",
+		`{"type": ["object", "null"], "properties": {"a": {"type": "string", "maxLength": 3}}}`: "{\n  /** At most 3 characters. */\n  readonly a?: string;\n} | null",
 	} {
 		written, err := w.value("", node(t, schema))
 		require.NoError(t, err, schema)

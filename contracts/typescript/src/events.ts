@@ -2,6 +2,12 @@
 
 /** The types of all events that this version of the catalogue has. */
 export const EVENT_TYPES = [
+  "action.executed",
+  "action.failed",
+  "action.proposed",
+  "action.requires_confirmation",
+  "billing.adjustment.created",
+  "billing.usage.recorded",
   "call.connected",
   "call.connecting",
   "call.created",
@@ -21,6 +27,14 @@ export const EVENT_TYPES = [
   "call.track.published",
   "call.track.unpublished",
   "call.updated",
+  "orchestration.action.requested",
+  "safety.approved",
+  "safety.blocked",
+  "transcript.final",
+  "transcript.partial",
+  "usage.stopped",
+  "usage.tick",
+  "usage.warning",
 ] as const;
 
 /** The type of an event that this version of the catalogue has. */
@@ -101,6 +115,123 @@ export type TrackKind = "audio" | "video" | "data";
 export type TrackSource = "camera" | "microphone" | "screen_share" | "screen_share_audio" | "unknown";
 
 /**
+ * RFC 9562, in lower case; null where there is none. Matches `^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$`.
+ */
+export type UuidOrNull = string | null;
+
+/**
+ * RFC 3339, in UTC, from 1970 on; null where there is none. Format date-time; matches
+ * `^(19[7-9][0-9]|[2-9][0-9]{3})-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\.[0-9]{1,9})?Z$`.
+ */
+export type InstantOrNull = string | null;
+
+/** Visible ASCII; null where there is none. Matches `^[!-~]{1,128}$`. */
+export type UserIdOrNull = string | null;
+
+/** The producer's own id of something. Visible ASCII, to be compared, not to be parsed. Matches `^[!-~]{1,128}$`. */
+export type Id = string;
+
+/**
+ * The producer's own id of something. Visible ASCII, to be compared, not to be parsed; null where there is none. Matches
+ * `^[!-~]{1,128}$`.
+ */
+export type IdOrNull = string | null;
+
+/**
+ * The eventId of the event that gave rise to this one; null where none did. Matches
+ * `^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$`.
+ */
+export type CausedBy = string | null;
+
+/** Somebody, named as an actor is. */
+export type Party = {
+  readonly type: "user" | "service" | "provider" | "system";
+  /** Matches `^[!-~]{1,128}$`. */
+  readonly id: string;
+};
+
+/** Somebody, named as an actor is; null where it is nobody. */
+export type PartyOrNull = {
+  readonly type: "user" | "service" | "provider" | "system";
+  /** Matches `^[!-~]{1,128}$`. */
+  readonly id: string;
+} | null;
+
+/** Counted from 1. 1 to 9007199254740991. */
+export type Sequence = number;
+
+/**
+ * What is to be done, by the orchestrator's own list. At most 64 characters; matches `^[a-z][a-z0-9_]*([.][a-z][a-z0-9_]*)*$`.
+ */
+export type ActionKind = string;
+
+/** The producer's own; kept as it was given. At most 64 fields. */
+export type OpenObject = { readonly [name: string]: unknown };
+
+/** What it is, for people to read. 1 to 1024 characters. */
+export type Summary = string;
+
+export type Risk = "low" | "medium" | "high";
+
+export type Severity = "low" | "medium" | "high" | "critical";
+
+export type Failure = {
+  readonly code: ErrorCode;
+  /** For people to read. */
+  readonly message: Message;
+  readonly retryable: boolean;
+};
+
+/** The rule that was applied, and in which version of it. */
+export type Policy = {
+  /** The producer's own id of something. Visible ASCII, to be compared, not to be parsed. */
+  readonly id: Id;
+  /** The producer's own id of something. Visible ASCII, to be compared, not to be parsed; null where there is none. */
+  readonly version: IdOrNull;
+};
+
+/** What was decided on. */
+export type Subject = {
+  readonly type: "session" | "user" | "event" | "action" | "segment";
+  /** The producer's own id of something. Visible ASCII, to be compared, not to be parsed. */
+  readonly id: Id;
+};
+
+/** What is measured. At most 64 characters; matches `^[a-z][a-z0-9_]*([.][a-z][a-z0-9_]*)*$`. */
+export type Meter = string;
+
+/** What one of the quantity is, in the singular. Matches `^[a-z][a-z0-9_]{0,31}$`. */
+export type Unit = string;
+
+/** A decimal number, not negative, as text: no reader rounds it. Matches `^(0|[1-9][0-9]{0,17})([.][0-9]{1,9})?$`. */
+export type Quantity = string;
+
+/**
+ * A decimal number, not negative, as text: no reader rounds it; null where there is none. Matches
+ * `^(0|[1-9][0-9]{0,17})([.][0-9]{1,9})?$`.
+ */
+export type QuantityOrNull = string | null;
+
+/** A decimal number as text: no reader rounds it. Matches `^-?(0|[1-9][0-9]{0,17})([.][0-9]{1,9})?$`. */
+export type SignedQuantity = string;
+
+/** A sum that is owed; null where nobody has rated it. */
+export type MoneyOrNull = {
+  /** A decimal number, not negative, as text: no reader rounds it. */
+  readonly value: Quantity;
+  /** ISO 4217. Matches `^[A-Z]{3}$`. */
+  readonly currency: string;
+} | null;
+
+/** A sum that is owed more (or, negative, less). */
+export type SignedMoney = {
+  /** A decimal number as text: no reader rounds it. */
+  readonly value: SignedQuantity;
+  /** ISO 4217. Matches `^[A-Z]{3}$`. */
+  readonly currency: string;
+};
+
+/**
  * What every canonical event of Callplane is wrapped in: exactly these seven fields. The schema of each type refines type,
  * version and payload.
  */
@@ -126,6 +257,193 @@ export interface Envelope {
   readonly payload: object;
   /** major.minor of the type's contract. Matches `^(0|[1-9][0-9]{0,3})\.(0|[1-9][0-9]{0,3})$`. */
   readonly version: string;
+}
+
+/** The payload of action.executed. */
+export interface ActionExecutedPayload {
+  /** The action, over all its events. */
+  readonly actionId: Id;
+  /** What is to be done, by the orchestrator's own list. */
+  readonly kind: ActionKind;
+  /** What came of it, for people to read. */
+  readonly summary: Summary;
+  /** What came of it, for programs. */
+  readonly result: OpenObject;
+  /** Who confirmed it; null where that was not needed. */
+  readonly confirmedBy: UserIdOrNull;
+  /** The eventId of the event that gave rise to this one; null where none did. */
+  readonly causedBy: CausedBy;
+}
+
+/** An action was done. */
+export interface ActionExecutedEvent extends Envelope {
+  readonly type: "action.executed";
+  readonly version: `1.${number}`;
+  readonly actor: Envelope["actor"] & {
+    readonly type?: "service";
+  };
+  readonly payload: ActionExecutedPayload;
+}
+
+/** The payload of action.failed. */
+export interface ActionFailedPayload {
+  /** The action, over all its events. */
+  readonly actionId: Id;
+  /** What is to be done, by the orchestrator's own list. */
+  readonly kind: ActionKind;
+  /** Why. declined, expired and blocked are the codes of what was not attempted. */
+  readonly error: Failure;
+  /** Who declined it; null where nobody did. */
+  readonly declinedBy: UserIdOrNull;
+  /** The eventId of the event that gave rise to this one; null where none did. */
+  readonly causedBy: CausedBy;
+}
+
+/** An action was not done, and this attempt is over. */
+export interface ActionFailedEvent extends Envelope {
+  readonly type: "action.failed";
+  readonly version: `1.${number}`;
+  readonly actor: Envelope["actor"] & {
+    readonly type?: "service";
+  };
+  readonly payload: ActionFailedPayload;
+}
+
+/** The payload of action.proposed. */
+export interface ActionProposedPayload {
+  /** The action, over all its events. */
+  readonly actionId: Id;
+  /** What is to be done, by the orchestrator's own list. */
+  readonly kind: ActionKind;
+  /** What it is, for people to read. */
+  readonly summary: Summary;
+  /** What the action is done with. */
+  readonly arguments: OpenObject;
+  readonly risk: Risk;
+  /** Who wants it; null where the orchestrator came up with it by itself. */
+  readonly requestedBy: PartyOrNull;
+  /** The eventId of the event that gave rise to this one; null where none did. */
+  readonly causedBy: CausedBy;
+  /** After this it will not be done any more. */
+  readonly expiresAt: InstantOrNull;
+}
+
+/** The orchestrator wants to do something. */
+export interface ActionProposedEvent extends Envelope {
+  readonly type: "action.proposed";
+  readonly version: `1.${number}`;
+  readonly actor: Envelope["actor"] & {
+    readonly type?: "service";
+  };
+  readonly payload: ActionProposedPayload;
+}
+
+/** The payload of action.requires_confirmation. */
+export interface ActionRequiresConfirmationPayload {
+  /** The action, over all its events. */
+  readonly actionId: Id;
+  /** What is to be done, by the orchestrator's own list. */
+  readonly kind: ActionKind;
+  /** What it is, for people to read. */
+  readonly summary: Summary;
+  /** What the action is done with. */
+  readonly arguments: OpenObject;
+  readonly risk: Risk;
+  /** Who wants it; null where the orchestrator came up with it by itself. */
+  readonly requestedBy: PartyOrNull;
+  /** Who may confirm: one of these users, or any member of this role. One confirmation is enough. At least 1 fields. */
+  readonly confirmBy: {
+    /** 1 to 100 items; uniqueItems `true`. */
+    readonly userIds?: readonly UserId[];
+    readonly role?: Role;
+  };
+  /** The eventId of the event that gave rise to this one; null where none did. */
+  readonly causedBy: CausedBy;
+  /** Not confirmed until then counts as declined. */
+  readonly expiresAt: Instant;
+}
+
+/** An action waits for a person to agree to exactly this. */
+export interface ActionRequiresConfirmationEvent extends Envelope {
+  readonly type: "action.requires_confirmation";
+  readonly version: `1.${number}`;
+  readonly actor: Envelope["actor"] & {
+    readonly type?: "service";
+  };
+  readonly payload: ActionRequiresConfirmationPayload;
+}
+
+/** The payload of billing.adjustment.created. */
+export interface BillingAdjustmentCreatedPayload {
+  /** This correction. */
+  readonly adjustmentId: Id;
+  /** The record; a correction names it. */
+  readonly recordId: Id;
+  /** Whose account it is booked on; null where that is settled elsewhere. */
+  readonly accountId: IdOrNull;
+  /** What is measured. */
+  readonly meter: Meter;
+  /** What one of the quantity is, in the singular. */
+  readonly unit: Unit;
+  /** What is added to the record; negative takes away. At least 1 fields. */
+  readonly change: {
+    /** A decimal number as text: no reader rounds it. */
+    readonly quantity?: SignedQuantity;
+    /** A sum that is owed more (or, negative, less). */
+    readonly amount?: SignedMoney;
+  };
+  /** Why, for programs. */
+  readonly code: ErrorCode;
+  /** For people to read. */
+  readonly message: Message;
+  /** Who decided it. */
+  readonly createdBy: Party;
+  /** The eventId of the event that gave rise to this one; null where none did. */
+  readonly causedBy: CausedBy;
+}
+
+/** A booked record was corrected. The record stays as it is. */
+export interface BillingAdjustmentCreatedEvent extends Envelope {
+  readonly type: "billing.adjustment.created";
+  readonly version: `1.${number}`;
+  readonly actor: Envelope["actor"] & {
+    readonly type?: "service";
+  };
+  readonly payload: BillingAdjustmentCreatedPayload;
+}
+
+/** The payload of billing.usage.recorded. */
+export interface BillingUsageRecordedPayload {
+  /** The record; a correction names it. */
+  readonly recordId: Id;
+  /** Whose account it is booked on; null where that is settled elsewhere. */
+  readonly accountId: IdOrNull;
+  /** What is measured. */
+  readonly meter: Meter;
+  /** What one of the quantity is, in the singular. */
+  readonly unit: Unit;
+  /** Whose use it is; null for the whole session's. */
+  readonly userId: UserIdOrNull;
+  /** Used in this period. */
+  readonly quantity: Quantity;
+  /** Start of the period, inclusive. */
+  readonly from: Instant;
+  /** End of the period, exclusive. */
+  readonly to: Instant;
+  /** What is owed for it, before tax; null where it is rated elsewhere. */
+  readonly amount: MoneyOrNull;
+  /** The eventId of the event that gave rise to this one; null where none did. */
+  readonly causedBy: CausedBy;
+}
+
+/** Use was booked. */
+export interface BillingUsageRecordedEvent extends Envelope {
+  readonly type: "billing.usage.recorded";
+  readonly version: `1.${number}`;
+  readonly actor: Envelope["actor"] & {
+    readonly type?: "service";
+  };
+  readonly payload: BillingUsageRecordedPayload;
 }
 
 /** The payload of call.connected. */
@@ -543,8 +861,269 @@ export interface CallUpdatedEvent extends Envelope {
   readonly payload: CallUpdatedPayload;
 }
 
+/** The payload of orchestration.action.requested. */
+export interface OrchestrationActionRequestedPayload {
+  /** The action, over all its events. */
+  readonly actionId: Id;
+  /** What is to be done, by the orchestrator's own list. */
+  readonly kind: ActionKind;
+  /** What the action is done with. */
+  readonly arguments: OpenObject;
+  /** Who wants it. */
+  readonly requestedBy: Party;
+  /** The eventId of the event that gave rise to this one; null where none did. */
+  readonly causedBy: CausedBy;
+  /** After this it is not wanted any more. */
+  readonly expiresAt: InstantOrNull;
+}
+
+/** Somebody asked the orchestrator for an action. */
+export interface OrchestrationActionRequestedEvent extends Envelope {
+  readonly type: "orchestration.action.requested";
+  readonly version: `1.${number}`;
+  readonly actor: Envelope["actor"] & {
+    readonly type?: "service";
+  };
+  readonly payload: OrchestrationActionRequestedPayload;
+}
+
+/** The payload of safety.approved. */
+export interface SafetyApprovedPayload {
+  /** This decision. */
+  readonly decisionId: Id;
+  /** The rule that was applied, and in which version of it. */
+  readonly policy: Policy;
+  /** What was decided on. */
+  readonly subject: Subject;
+  /** Why, for programs. */
+  readonly code: ErrorCode;
+  /** For people to read. */
+  readonly message: Message;
+  /** Who looked at it; null where the policy decided by itself. */
+  readonly approvedBy: PartyOrNull;
+  /** The decisionId of the block that this lifts; null where there was none. */
+  readonly supersedes: IdOrNull;
+  /** The eventId of the event that gave rise to this one; null where none did. */
+  readonly causedBy: CausedBy;
+  /** Until when it is allowed; null: for good. */
+  readonly expiresAt: InstantOrNull;
+}
+
+/** A safety policy, or somebody by its rules, allows something. */
+export interface SafetyApprovedEvent extends Envelope {
+  readonly type: "safety.approved";
+  readonly version: `1.${number}`;
+  readonly actor: Envelope["actor"] & {
+    readonly type?: "service";
+  };
+  readonly payload: SafetyApprovedPayload;
+}
+
+/** The payload of safety.blocked. */
+export interface SafetyBlockedPayload {
+  /** This decision. */
+  readonly decisionId: Id;
+  /** The rule that was applied, and in which version of it. */
+  readonly policy: Policy;
+  /** What was decided on. */
+  readonly subject: Subject;
+  /** Why, for programs. */
+  readonly code: ErrorCode;
+  /** For people to read. */
+  readonly message: Message;
+  readonly severity: Severity;
+  /** The eventId of the event that gave rise to this one; null where none did. */
+  readonly causedBy: CausedBy;
+  /** Until when it is forbidden; null: until it is approved. */
+  readonly expiresAt: InstantOrNull;
+}
+
+/** A safety policy forbids something. */
+export interface SafetyBlockedEvent extends Envelope {
+  readonly type: "safety.blocked";
+  readonly version: `1.${number}`;
+  readonly actor: Envelope["actor"] & {
+    readonly type?: "service";
+  };
+  readonly payload: SafetyBlockedPayload;
+}
+
+/** The payload of transcript.final. */
+export interface TranscriptFinalPayload {
+  /** The utterance; the partials and the final of one share it. */
+  readonly segmentId: Id;
+  /** The segment's place among those of this transcript, in the order of speaking. */
+  readonly sequence: Sequence;
+  /** Counts the wordings of the segment; the highest one holds. */
+  readonly revision: Sequence;
+  /** Who spoke, as far as it is known; null where the voices were not told apart. */
+  readonly speaker: {
+    /** Visible ASCII; null where there is none. */
+    readonly userId: UserIdOrNull;
+    /** As in the room. Matches `^[!-~]{1,256}$`. */
+    readonly identity: string | null;
+    /** What the transcriber calls a voice that it can tell apart but not name. 1 to 64 characters. */
+    readonly label: string | null;
+  } | null;
+  /** The track that was heard; null for a mix of several. Matches `^[!-~]{1,256}$`. */
+  readonly trackSid: string | null;
+  /** BCP 47; null where it was not recognized. At most 64 characters; matches `^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$`. */
+  readonly language: string | null;
+  /** What was understood. Empty: nothing was said after all. At most 8192 characters. */
+  readonly text: string;
+  /** When the speech begins that the text covers. */
+  readonly startedAt: Instant;
+  /** When it ends. */
+  readonly endedAt: Instant;
+  /** Of the text as a whole; null where the transcriber gives none. 0 to 1. */
+  readonly confidence: number | null;
+}
+
+/** What was said, as it stays. */
+export interface TranscriptFinalEvent extends Envelope {
+  readonly type: "transcript.final";
+  readonly version: `1.${number}`;
+  readonly actor: Envelope["actor"] & {
+    readonly type?: "service";
+  };
+  readonly payload: TranscriptFinalPayload;
+}
+
+/** The payload of transcript.partial. */
+export interface TranscriptPartialPayload {
+  /** The utterance; the partials and the final of one share it. */
+  readonly segmentId: Id;
+  /** The segment's place among those of this transcript, in the order of speaking. */
+  readonly sequence: Sequence;
+  /** Counts the wordings of the segment; the highest one holds. */
+  readonly revision: Sequence;
+  /** Who spoke, as far as it is known; null where the voices were not told apart. */
+  readonly speaker: {
+    /** Visible ASCII; null where there is none. */
+    readonly userId: UserIdOrNull;
+    /** As in the room. Matches `^[!-~]{1,256}$`. */
+    readonly identity: string | null;
+    /** What the transcriber calls a voice that it can tell apart but not name. 1 to 64 characters. */
+    readonly label: string | null;
+  } | null;
+  /** The track that was heard; null for a mix of several. Matches `^[!-~]{1,256}$`. */
+  readonly trackSid: string | null;
+  /** BCP 47; null where it was not recognized. At most 64 characters; matches `^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$`. */
+  readonly language: string | null;
+  /** What was understood. Empty: nothing was said after all. At most 8192 characters. */
+  readonly text: string;
+  /** When the speech begins that the text covers. */
+  readonly startedAt: Instant;
+  /** When it ends. */
+  readonly endedAt: Instant;
+  /** Of the text as a whole; null where the transcriber gives none. 0 to 1. */
+  readonly confidence: number | null;
+}
+
+/** What is being said, as understood so far; it may still change. */
+export interface TranscriptPartialEvent extends Envelope {
+  readonly type: "transcript.partial";
+  readonly version: `1.${number}`;
+  readonly actor: Envelope["actor"] & {
+    readonly type?: "service";
+  };
+  readonly payload: TranscriptPartialPayload;
+}
+
+/** The payload of usage.stopped. */
+export interface UsageStoppedPayload {
+  /** What is measured. */
+  readonly meter: Meter;
+  /** What one of the quantity is, in the singular. */
+  readonly unit: Unit;
+  /** Whose use it is; null for the whole session's. */
+  readonly userId: UserIdOrNull;
+  /** Used until the stop. */
+  readonly total: Quantity;
+  /** The limit that was reached; null where it was none. */
+  readonly limit: QuantityOrNull;
+  /** Why, for programs: limit_reached, balance_exhausted, ... */
+  readonly code: ErrorCode;
+  /** For people to read. */
+  readonly message: Message;
+}
+
+/** Something may not be used any more. */
+export interface UsageStoppedEvent extends Envelope {
+  readonly type: "usage.stopped";
+  readonly version: `1.${number}`;
+  readonly actor: Envelope["actor"] & {
+    readonly type?: "service";
+  };
+  readonly payload: UsageStoppedPayload;
+}
+
+/** The payload of usage.tick. */
+export interface UsageTickPayload {
+  /** What is measured. */
+  readonly meter: Meter;
+  /** What one of the quantity is, in the singular. */
+  readonly unit: Unit;
+  /** Whose use it is; null for the whole session's. */
+  readonly userId: UserIdOrNull;
+  /** Counts this meter's ticks of this user in this session: a gap is a tick that is missing. */
+  readonly sequence: Sequence;
+  /** Used in this period. */
+  readonly quantity: Quantity;
+  /** Used in the session so far, this period included. */
+  readonly total: Quantity;
+  /** Start of the period, inclusive. */
+  readonly from: Instant;
+  /** End of the period, exclusive. */
+  readonly to: Instant;
+}
+
+/** Something was used. */
+export interface UsageTickEvent extends Envelope {
+  readonly type: "usage.tick";
+  readonly version: `1.${number}`;
+  readonly actor: Envelope["actor"] & {
+    readonly type?: "service";
+  };
+  readonly payload: UsageTickPayload;
+}
+
+/** The payload of usage.warning. */
+export interface UsageWarningPayload {
+  /** What is measured. */
+  readonly meter: Meter;
+  /** What one of the quantity is, in the singular. */
+  readonly unit: Unit;
+  /** Whose use it is; null for the whole session's. */
+  readonly userId: UserIdOrNull;
+  /** Used so far. */
+  readonly total: Quantity;
+  /** What was reached. */
+  readonly threshold: Quantity;
+  /** Where it stops. */
+  readonly limit: Quantity;
+  /** When the limit is expected to be reached; null where that can not be told. */
+  readonly limitReachedAt: InstantOrNull;
+}
+
+/** A limit of use is near. */
+export interface UsageWarningEvent extends Envelope {
+  readonly type: "usage.warning";
+  readonly version: `1.${number}`;
+  readonly actor: Envelope["actor"] & {
+    readonly type?: "service";
+  };
+  readonly payload: UsageWarningPayload;
+}
+
 /** Any event of the catalogue, told apart by its type. */
 export type CallplaneEvent =
+  | ActionExecutedEvent
+  | ActionFailedEvent
+  | ActionProposedEvent
+  | ActionRequiresConfirmationEvent
+  | BillingAdjustmentCreatedEvent
+  | BillingUsageRecordedEvent
   | CallConnectedEvent
   | CallConnectingEvent
   | CallCreatedEvent
@@ -563,7 +1142,15 @@ export type CallplaneEvent =
   | CallReconnectingEvent
   | CallTrackPublishedEvent
   | CallTrackUnpublishedEvent
-  | CallUpdatedEvent;
+  | CallUpdatedEvent
+  | OrchestrationActionRequestedEvent
+  | SafetyApprovedEvent
+  | SafetyBlockedEvent
+  | TranscriptFinalEvent
+  | TranscriptPartialEvent
+  | UsageStoppedEvent
+  | UsageTickEvent
+  | UsageWarningEvent;
 
 /** The event of a type. */
 export type EventOf<T extends EventType> = Extract<CallplaneEvent, { readonly type: T }>;
@@ -572,6 +1159,12 @@ export type EventOf<T extends EventType> = Extract<CallplaneEvent, { readonly ty
 export type PayloadOf<T extends EventType> = EventOf<T>["payload"];
 
 const majors: Readonly<Record<EventType, string>> = {
+  "action.executed": "1",
+  "action.failed": "1",
+  "action.proposed": "1",
+  "action.requires_confirmation": "1",
+  "billing.adjustment.created": "1",
+  "billing.usage.recorded": "1",
   "call.connected": "1",
   "call.connecting": "1",
   "call.created": "1",
@@ -591,6 +1184,14 @@ const majors: Readonly<Record<EventType, string>> = {
   "call.track.published": "1",
   "call.track.unpublished": "1",
   "call.updated": "1",
+  "orchestration.action.requested": "1",
+  "safety.approved": "1",
+  "safety.blocked": "1",
+  "transcript.final": "1",
+  "transcript.partial": "1",
+  "usage.stopped": "1",
+  "usage.tick": "1",
+  "usage.warning": "1",
 };
 
 /**
