@@ -11,7 +11,7 @@ import (
 )
 
 // deadline ends the context of a handler after limit. A handler that gives up because of it without an answer of its own has answered 503.
-// Long-lived streams take WithoutDeadline.
+// Long-lived streams lift it by BeginStream.
 func deadline(limit time.Duration) gin.HandlerFunc {
 	return func(c *gin.Context) {
 		unlimited := c.Request.Context()
@@ -26,13 +26,3 @@ func deadline(limit time.Duration) gin.HandlerFunc {
 }
 
 type unlimitedKey struct{}
-
-// WithoutDeadline is a route's middleware that lifts the engine's deadline. The client's going away still ends the context.
-func WithoutDeadline() gin.HandlerFunc {
-	return func(c *gin.Context) {
-		if unlimited, ok := c.Request.Context().Value(unlimitedKey{}).(context.Context); ok {
-			c.Request = c.Request.WithContext(unlimited)
-		}
-		c.Next()
-	}
-}

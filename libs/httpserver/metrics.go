@@ -29,6 +29,9 @@ func metrics(registerer prometheus.Registerer) gin.HandlerFunc {
 		active.Inc()
 		defer func() {
 			active.Dec()
+			if isStream(c) {
+				return // How long somebody listens says nothing of how fast answers are.
+			}
 			duration.WithLabelValues(knownMethod(c.Request.Method), knownRoute(c.FullPath()), strconv.Itoa(c.Writer.Status())).
 				Observe(time.Since(start).Seconds())
 		}()

@@ -95,6 +95,9 @@ func (s *Server) Addr() string {
 // Failed yields an error where serving ended for another reason than Shutdown.
 func (s *Server) Failed() <-chan error { return s.failed }
 
+// OnShutdown has do called when Shutdown begins: the place to end what would go on for ever. To be called before Start.
+func (s *Server) OnShutdown(do func()) { s.http.RegisterOnShutdown(do) }
+
 // Shutdown takes no more connections and waits for the requests in hand; those that are left when ctx ends are cut.
 func (s *Server) Shutdown(ctx context.Context) error {
 	if s.listener == nil {
