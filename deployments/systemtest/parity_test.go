@@ -2,6 +2,7 @@ package systemtest
 
 import (
 	"bytes"
+	"encoding/json"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -29,7 +30,7 @@ func pins(t *testing.T) map[string]string {
 	}
 	for _, name := range []string{
 		"GO_VERSION", "GO_IMAGE", "POSTGRES_IMAGE", "RABBITMQ_IMAGE", "LIVEKIT_IMAGE", "COMPOSE_VERSION", "GOLANGCI_LINT_VERSION",
-		"POSTGRES_MIN", "RABBITMQ_MIN",
+		"NODE_VERSION", "POSTGRES_MIN", "RABBITMQ_MIN",
 	} {
 		require.NotEmpty(t, all[name], "versions.env doesn't pin %s", name)
 	}
@@ -154,6 +155,35 @@ func TestDockerfilesBuildOnThePins(t *testing.T) {
 	require.GreaterOrEqual(t, found, 2)
 }
 
+// TestNodeIsThePinned holds the Node that npm brings for each machine, and the types that it is compiled with, against the pin.
+func TestNodeIsThePinned(t *testing.T) {
+	t.Parallel()
+	version := pins(t)["NODE_VERSION"]
+	var toolchain, client struct {
+		DevDependencies, OptionalDependencies map[string]string
+	}
+	require.NoError(t, json.Unmarshal([]byte(read(t, "contracts/typescript/toolchain/package.json")), &toolchain))
+	require.NoError(t, json.Unmarshal([]byte(read(t, "contracts/typescript/package.json")), &client))
+	require.NotEmpty(t, toolchain.OptionalDependencies)
+	var lock struct {
+		Packages map[string]struct{ Version, Resolved, Integrity string }
+	}
+	require.NoError(t, json.Unmarshal([]byte(read(t, "contracts/typescript/package-lock.json")), &lock))
+	for name, pinned := range toolchain.OptionalDependencies {
+		require.Equal(t, version, pinned, name)
+		require.Equal(t, version, lock.Packages["node_modules/"+name].Version, name)
+		require.NotEmpty(t, lock.Packages["node_modules/"+name].Integrity, name)
+	}
+	major := func(v string) string { return strings.SplitN(v, ".", 2)[0] }
+	require.Equal(t, major(version), major(client.DevDependencies["@types/node"]), "@types/node is of another Node")
+	for name, pinned := range client.DevDependencies {
+		require.Regexp(t, `^\d+\.\d+\.\d+$`, pinned, "%s is not pinned", name)
+	}
+	for name, locked := range lock.Packages {
+		require.NotContains(t, locked.Resolved, "://", "%s: the lock file names a registry", name)
+	}
+}
+
 // TestWorkflowReadsThePins keeps versions out of the workflow.
 func TestWorkflowReadsThePins(t *testing.T) {
 	t.Parallel()
@@ -165,19 +195,20 @@ func TestWorkflowReadsThePins(t *testing.T) {
 }
 
 // TestNothingRepeatsAPin finds versions that are written down elsewhere: an image with a tag that is not the pinned one, and a pinned
-// version number outside the one file. Go modules' own files, and what is generated from them, are held by other tests.
+// version number outside the one file. The own files of Go modules and npm packages, and what is generated from them, are held by other tests.
 func TestNothingRepeatsAPin(t *testing.T) {
 	t.Parallel()
 	all := pins(t)
 	tagged := regexp.MustCompile(`\b(postgres|rabbitmq|golang|livekit/livekit-server):(v?\d[\w.-]*)`)
 	port := regexp.MustCompile(`^\d{4,5}$`)
 	literals := map[string]string{}
-	for _, name := range []string{"GO_VERSION", "COMPOSE_VERSION", "GOLANGCI_LINT_VERSION"} {
+	for _, name := range []string{"GO_VERSION", "COMPOSE_VERSION", "GOLANGCI_LINT_VERSION", "NODE_VERSION"} {
 		literals[all[name]] = name
 	}
 	for _, file := range files(t) {
 		base := filepath.Base(file)
-		if file == "deployments/versions.env" || slices.Contains([]string{"go.mod", "go.sum", "go.work", "go.work.sum"}, base) {
+		own := []string{"go.mod", "go.sum", "go.work", "go.work.sum", "package.json", "package-lock.json"}
+		if file == "deployments/versions.env" || slices.Contains(own, base) {
 			continue
 		}
 		text := []byte(read(t, file))
