@@ -34,7 +34,7 @@ func TestServiceForUsers(t *testing.T) {
 		request.Header.Set("Origin", page)
 		request.Header.Set("X-User-Id", "mallory")
 		request.Header.Set("Authorization", authorization)
-		response, err := http.DefaultClient.Do(request)
+		response, err := service.client.Do(request)
 		require.NoError(t, err)
 		require.NoError(t, response.Body.Close())
 		require.Equal(t, page, response.Header.Get("Access-Control-Allow-Origin"))

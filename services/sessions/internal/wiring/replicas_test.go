@@ -20,7 +20,7 @@ func (r *running) createdOnce(key string) (string, error) {
 			return "", err
 		}
 		request.Header = http.Header{"X-User-Id": {"alice"}, "Content-Type": {"application/json"}, "Idempotency-Key": {key}}
-		response, err := http.DefaultClient.Do(request)
+		response, err := r.client.Do(request)
 		if err != nil {
 			return "", err
 		}

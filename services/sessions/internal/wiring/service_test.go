@@ -20,6 +20,7 @@ import (
 
 	"github.com/callplane/callplane/contracts/commands"
 	"github.com/callplane/callplane/contracts/events"
+	"github.com/callplane/callplane/contracts/openapi/conformance"
 	"github.com/callplane/callplane/contracts/topology"
 	"github.com/callplane/callplane/libs/config"
 	libpostgres "github.com/callplane/callplane/libs/postgres"
@@ -37,6 +38,8 @@ type running struct {
 	log  *output
 	stop context.CancelFunc
 	done chan int
+	// client holds what it sends and is answered to the OpenAPI document.
+	client *http.Client
 }
 
 // output is a log that can be read while it is written.
@@ -71,8 +74,12 @@ func run(t *testing.T, environ ...string) *running {
 	address := freeAddress(t)
 	settings, err := config.Load[Settings](environment(append(environ, "HTTP_ADDR="+address, "ADMIN_ADDR="+freeAddress(t), "LOG_LEVEL=debug")...))
 	require.NoError(t, err)
+	document, err := conformance.Load()
+	require.NoError(t, err)
 	ctx, stop := context.WithCancel(context.Background())
-	r := &running{t: t, base: "http://" + address, log: &output{}, stop: stop, done: make(chan int, 1)}
+	r := &running{t: t, base: "http://" + address, log: &output{}, stop: stop, done: make(chan int, 1), client: &http.Client{
+		Transport: &conformance.Transport{Document: document, Next: &http.Transport{}, Report: func(err error) { t.Error(err) }},
+	}}
 	go func() {
 		status, err := Serve(ctx, settings, Build{Version: "test", Output: r.log})
 		if err != nil {
@@ -87,7 +94,7 @@ func run(t *testing.T, environ ...string) *running {
 		if t.Failed() {
 			t.Log(r.log.String())
 		}
-		http.DefaultClient.CloseIdleConnections()
+		r.client.CloseIdleConnections()
 	})
 	return r
 }
@@ -110,7 +117,7 @@ func (r *running) request(method, path, user, body string) (int, map[string]any,
 	require.NoError(r.t, err)
 	request.Header.Set("X-User-Id", user)
 	request.Header.Set("Content-Type", "application/json")
-	response, err := http.DefaultClient.Do(request)
+	response, err := r.client.Do(request)
 	if err != nil {
 		return 0, map[string]any{"error": err.Error()}, nil
 	}

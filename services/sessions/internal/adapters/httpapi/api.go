@@ -11,7 +11,6 @@ import (
 	"github.com/callplane/callplane/libs/httpserver"
 	"github.com/callplane/callplane/libs/telemetry"
 	"github.com/callplane/callplane/services/sessions/internal/app"
-	"github.com/callplane/callplane/services/sessions/internal/domain"
 	"github.com/callplane/callplane/services/sessions/internal/ports"
 )
 
@@ -45,6 +44,7 @@ func (a API) Mount(engine *gin.Engine) {
 		engine.Use(crossOrigin(a.Origins, a.authHeaders()...))
 	}
 	engine.GET("/openapi.json", a.limitAddress, serveOpenAPI)
+	a.mountDocs(engine)
 	v1 := engine.Group(sessionsPath, a.open, a.authenticate)
 	v1.POST("", a.createSession)
 	v1.GET("", a.listSessions)
@@ -65,16 +65,19 @@ func (a API) open(c *gin.Context) {
 	}
 }
 
-// sessionID returns the id in the path, in lower case. ok is false, and the answer given, where it is no UUID: no session has such an id.
-func sessionID(c *gin.Context) (id string, ok bool) {
-	id, ok = parseUUID(c.Param(idParam))
+// sessionID returns the id in the path, in lower case. One that is malformed is looked up as one that no session has: whatever else is wrong
+// with the request, the answer is then the same as for an unknown session.
+func sessionID(c *gin.Context) string {
+	id, ok := parseUUID(c.Param(idParam))
 	if !ok {
-		fail(c, domain.ErrNotFound)
-		return "", false
+		return noSession
 	}
 	c.Request = c.Request.WithContext(telemetry.WithAttrs(c.Request.Context(), slog.String("session_id", id)))
-	return id, true
+	return id
 }
+
+// noSession is never the id of a session: those are of version 7.
+const noSession = "00000000-0000-0000-0000-000000000000"
 
 // parseUUID takes the one form of RFC 9562, in upper or lower case.
 func parseUUID(text string) (string, bool) {

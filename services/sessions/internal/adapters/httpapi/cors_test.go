@@ -45,10 +45,9 @@ func preflight(t *testing.T, engine *gin.Engine, path, origin, method, headers s
 	if headers != "" {
 		request.Header.Set("Access-Control-Request-Headers", headers)
 	}
-	recorder := httptest.NewRecorder()
-	engine.ServeHTTP(recorder, request)
-	require.Empty(t, recorder.Body.String())
-	return recorder.Result()
+	response, text := exchange(t, engine, request, "")
+	require.Empty(t, text)
+	return response
 }
 
 func TestPreflight(t *testing.T) {

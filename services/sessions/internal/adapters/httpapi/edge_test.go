@@ -7,7 +7,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"net/url"
 	"slices"
 	"strings"
@@ -157,21 +156,21 @@ func TestWrongMethods(t *testing.T) {
 	for route, allowed := range map[string][]string{
 		"/v1/call/sessions": {http.MethodPost, http.MethodGet}, path: {http.MethodGet, http.MethodPatch}, path + "/token": {http.MethodPost},
 		path + "/members/bob": {http.MethodPut, http.MethodDelete}, path + "/events": {http.MethodGet}, "/openapi.json": {http.MethodGet},
+		"/docs": {http.MethodGet, http.MethodHead}, "/docs/x.js": {http.MethodGet, http.MethodHead},
 	} {
 		for _, method := range []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "BREW", "get"} {
 			if slices.Contains(allowed, method) {
 				continue
 			}
 			request := newRequest(t, method, route, "alice")
-			recorder := httptest.NewRecorder()
-			b.engine.ServeHTTP(recorder, request)
-			require.Equal(t, http.StatusMethodNotAllowed, recorder.Code, "%s %s", method, route)
-			require.Equal(t, "application/problem+json", recorder.Header().Get("Content-Type"))
-			for _, offered := range names(recorder.Header(), "Allow") {
+			response, _ := exchange(t, b.engine, request, "")
+			require.Equal(t, http.StatusMethodNotAllowed, response.StatusCode, "%s %s", method, route)
+			require.Equal(t, "application/problem+json", response.Header.Get("Content-Type"))
+			for _, offered := range names(response.Header, "Allow") {
 				require.Contains(t, allowed, strings.ToUpper(offered))
 			}
-			require.NotEmpty(t, names(recorder.Header(), "Allow"))
-			require.NotEmpty(t, recorder.Header().Get("X-Request-Id"))
+			require.NotEmpty(t, names(response.Header, "Allow"))
+			require.NotEmpty(t, response.Header.Get("X-Request-Id"))
 		}
 	}
 	b.quiet()
@@ -188,11 +187,10 @@ func TestUnknownRoutes(t *testing.T) {
 		parsed, err := url.ParseRequestURI(target)
 		require.NoError(t, err)
 		request.URL = parsed
-		recorder := httptest.NewRecorder()
-		b.engine.ServeHTTP(recorder, request)
-		require.Contains(t, []int{http.StatusNotFound, http.StatusMethodNotAllowed}, recorder.Code, "%.80s", target)
-		require.Equal(t, "application/problem+json", recorder.Header().Get("Content-Type"))
-		require.Empty(t, recorder.Header().Get("Location"), "a redirect would be an answer that is no problem")
+		response, _ := exchange(t, b.engine, request, "")
+		require.Contains(t, []int{http.StatusNotFound, http.StatusMethodNotAllowed}, response.StatusCode, "%.80s", target)
+		require.Equal(t, "application/problem+json", response.Header.Get("Content-Type"))
+		require.Empty(t, response.Header.Get("Location"), "a redirect would be an answer that is no problem")
 	}
 	b.quiet()
 }
@@ -292,4 +290,31 @@ func TestSlowSender(t *testing.T) {
 		})
 	}
 	require.NotContains(t, b.log.String(), "level=ERROR")
+}
+
+// TestStrangersLearnNothingFromBadInput: whatever else is wrong, the answer about a session that is not theirs, about one that never existed
+// and about an id that none can have is the same.
+func TestStrangersLearnNothingFromBadInput(t *testing.T) {
+	b := setup(t)
+	path := b.session("")
+	bodies := []string{"", `{`, `[]`, `{"nonsense":1}`, `{"title":""}`, `{"role":"king"}`, `{"ttlSeconds":1}`, `{"status":"over","metadata":1}`, `{}`}
+	for _, e := range []endpoint{
+		{http.MethodGet, ""}, {http.MethodPatch, ""}, {http.MethodPost, "/token"}, {http.MethodPut, "/members/bob"}, {http.MethodPut, "/members/%ff"},
+		{http.MethodDelete, "/members/bob"}, {http.MethodGet, "/events"}, {http.MethodGet, "/events?limit=0&after=x&types=y"},
+	} {
+		for _, body := range bodies {
+			for _, media := range []string{"application/json", "text/plain"} {
+				header := map[string]string{"Content-Type": media, "X-Request-Id": "same", "If-Match": `"`}
+				var answers []string
+				for _, target := range []string{path, "/v1/call/sessions/" + portstest.NewID(t), "/v1/call/sessions/malformed"} {
+					r := b.do(call{e.method, target + e.path, "mallory", body, header})
+					require.GreaterOrEqual(t, r.status, http.StatusBadRequest)
+					answers = append(answers, strings.ReplaceAll(fmt.Sprint(r.status, r.header, string(r.text)), target, "PATH"))
+				}
+				require.Equal(t, answers[0], answers[1], "%s %s %s", e.method, e.path, body)
+				require.Equal(t, answers[0], answers[2], "%s %s %s", e.method, e.path, body)
+			}
+		}
+	}
+	b.quiet()
 }

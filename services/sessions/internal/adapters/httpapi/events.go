@@ -20,10 +20,7 @@ type pageBody struct {
 }
 
 func (a API) listEvents(c *gin.Context) {
-	id, ok := sessionID(c)
-	if !ok {
-		return
-	}
+	id := sessionID(c)
 	request, err := pageRequest(c.Request.URL)
 	if err != nil {
 		fail(c, err)

@@ -3,23 +3,20 @@ package httpapi_test
 import (
 	"bytes"
 	"encoding/json"
-	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/gin-gonic/gin"
-	"github.com/pb33f/libopenapi"
-	validator "github.com/pb33f/libopenapi-validator"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
 	"github.com/callplane/callplane/contracts/events"
-	"github.com/callplane/callplane/contracts/openapi"
+	"github.com/callplane/callplane/contracts/openapi/conformance"
 	"github.com/callplane/callplane/libs/httpserver"
 	"github.com/callplane/callplane/services/sessions/internal/adapters/httpapi"
 	"github.com/callplane/callplane/services/sessions/internal/adapters/memory"
@@ -29,19 +26,6 @@ import (
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-// document is the description that every answer is checked against.
-var document = sync.OnceValue(func() validator.Validator {
-	parsed, err := libopenapi.NewDocument(openapi.Document())
-	if err != nil {
-		panic(err)
-	}
-	v, errs := validator.NewValidator(parsed)
-	if len(errs) > 0 {
-		panic(errs[0])
-	}
-	return v
-})
 
 // bundle is an API on a store in memory.
 type bundle struct {
@@ -131,32 +115,27 @@ func (b *bundle) do(c call) reply {
 			request.Header.Set(name, value)
 		}
 	}
-	recorder := httptest.NewRecorder()
-	b.engine.ServeHTTP(recorder, request)
-	response := recorder.Result()
-	text, err := io.ReadAll(response.Body)
-	require.NoError(b.t, err)
+	response, text := exchange(b.t, b.engine, request, c.body)
 	r := reply{t: b.t, status: response.StatusCode, header: response.Header, text: text}
 	if r.status != http.StatusNoContent {
 		require.NoError(b.t, json.Unmarshal(text, &r.body), "%s", text)
 	}
 	require.NotEmpty(b.t, r.header.Get("X-Request-Id"))
-	response.Body = io.NopCloser(bytes.NewReader(text))
-	described(b.t, request, response)
 	return r
 }
 
-// described fails where the document does not describe the answer. Paths and methods that are none of the API's are described by nothing.
-func described(t *testing.T, request *http.Request, response *http.Response) {
+// exchange makes a request, whose body is sent, and fails the test where the document does not describe the answer, or where it does not
+// describe the request and that was not refused.
+func exchange(t *testing.T, engine *gin.Engine, request *http.Request, sent string) (*http.Response, []byte) {
 	t.Helper()
-	if response.StatusCode == http.StatusMethodNotAllowed || strings.HasPrefix(request.URL.Path, "/nowhere") {
-		return
-	}
-	if valid, faults := document().ValidateHttpResponse(request, response); !valid {
-		for _, fault := range faults {
-			t.Errorf("%s %s: %d: %s: %s %v", request.Method, request.URL, response.StatusCode, fault.Message, fault.Reason, fault.SchemaValidationErrors)
-		}
-	}
+	recorder := httptest.NewRecorder()
+	engine.ServeHTTP(recorder, request)
+	response := recorder.Result()
+	document, err := conformance.Load()
+	assert.NoError(t, err)
+	text := recorder.Body.Bytes()
+	assert.NoError(t, document.Check(conformance.Exchange{Request: request, RequestBody: []byte(sent), Response: response, Body: text}))
+	return response, text
 }
 
 // problem holds an answer to be one.
@@ -212,11 +191,4 @@ func newRequest(t *testing.T, method, path, user string) *http.Request {
 	request := httptest.NewRequestWithContext(t.Context(), method, path, nil)
 	request.Header.Set("X-User-Id", user)
 	return request
-}
-
-// serve returns the status of the answer alone, for many requests, also at once.
-func serve(engine *gin.Engine, request *http.Request) int {
-	recorder := httptest.NewRecorder()
-	engine.ServeHTTP(recorder, request)
-	return recorder.Code
 }

@@ -108,13 +108,13 @@ func TestLimitHoldsAtOnce(t *testing.T) {
 	for range callers {
 		running.Go(func() {
 			request := newRequest(t, http.MethodGet, "/v1/call/sessions/x", "alice")
-			switch status := serve(b.engine, request); status {
+			switch response, _ := exchange(t, b.engine, request, ""); response.StatusCode {
 			case http.StatusNotFound:
 				passed.Add(1)
 			case http.StatusTooManyRequests:
 				refused.Add(1)
 			default:
-				t.Errorf("status %d", status)
+				t.Errorf("status %d", response.StatusCode)
 			}
 		})
 	}
@@ -126,7 +126,8 @@ func TestLimitHoldsAtOnce(t *testing.T) {
 func TestWithoutALimitNobodyWaits(t *testing.T) {
 	b, _ := setupLimit(t, 0)
 	for range 100 {
-		require.Equal(t, http.StatusNotFound, serve(b.engine, newRequest(t, http.MethodGet, "/v1/call/sessions/x", "alice")))
+		response, _ := exchange(t, b.engine, newRequest(t, http.MethodGet, "/v1/call/sessions/x", "alice"), "")
+		require.Equal(t, http.StatusNotFound, response.StatusCode)
 	}
 }
 

@@ -13,10 +13,7 @@ import (
 )
 
 func (a API) putMember(c *gin.Context) {
-	id, ok := sessionID(c)
-	if !ok {
-		return
-	}
+	id := sessionID(c)
 	member := events.Member{UserID: memberID(c)}
 	var role *events.Role
 	err := readObject(c.Request, form{"role": textPointer(&role)}, mediaJSON)
@@ -41,10 +38,7 @@ func (a API) putMember(c *gin.Context) {
 }
 
 func (a API) deleteMember(c *gin.Context) {
-	id, ok := sessionID(c)
-	if !ok {
-		return
-	}
+	id := sessionID(c)
 	if err := a.RemoveMember.Do(c.Request.Context(), caller(c), id, memberID(c)); err != nil {
 		fail(c, err)
 		return

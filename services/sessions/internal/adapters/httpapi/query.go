@@ -46,7 +46,7 @@ func readQuery(target *url.URL, parameters map[string]parameter) error {
 func limitParameter(target *int) parameter {
 	return func(found *faults, value string) {
 		limit, err := strconv.Atoi(value)
-		if err != nil || limit < 1 || limit > maxLimit {
+		if err != nil || limit < 1 || limit > maxLimit || strconv.Itoa(limit) != value {
 			found.add("limit", domain.FaultValue, "must be 1 to "+strconv.Itoa(maxLimit))
 		}
 		*target = limit

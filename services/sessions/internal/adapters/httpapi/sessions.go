@@ -67,10 +67,7 @@ func sessionCreated(view ports.View) (ports.Response, error) {
 }
 
 func (a API) getSession(c *gin.Context) {
-	id, ok := sessionID(c)
-	if !ok {
-		return
-	}
+	id := sessionID(c)
 	view, err := a.Get.Do(c.Request.Context(), caller(c), id)
 	if err != nil {
 		fail(c, err)
@@ -80,10 +77,7 @@ func (a API) getSession(c *gin.Context) {
 }
 
 func (a API) updateSession(c *gin.Context) {
-	id, ok := sessionID(c)
-	if !ok {
-		return
-	}
+	id := sessionID(c)
 	var patch domain.Patch
 	err := readObject(c.Request, form{
 		"status":                textPointer(&patch.Status),
