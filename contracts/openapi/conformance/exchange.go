@@ -160,7 +160,10 @@ func (r response) checkBody(x Exchange) error {
 // CheckRequest returns everything in which a request is not as the operation describes it; values are its path's parameters.
 func (op *Operation) CheckRequest(r *http.Request, body []byte, values map[string]string) error {
 	query, err := url.ParseQuery(r.URL.RawQuery)
-	faults := []error{err}
+	var faults []error
+	if slices.ContainsFunc(op.Parameters, func(p Parameter) bool { return p.In == "query" }) {
+		faults = append(faults, err)
+	}
 	for _, p := range op.Parameters {
 		var given []string
 		switch p.In {

@@ -14,7 +14,7 @@ import (
 func etag(version int64) string { return `"` + strconv.FormatInt(version, 10) + `"` }
 
 // entityTag is RFC 9110's (section 8.8.3).
-var entityTag = regexp.MustCompile(`^\s*((?:W/)?"[\x21\x23-\x7E\x80-\xFF]*")\s*(?:,|$)`)
+var entityTag = regexp.MustCompile(`^[ \t]*((?:W/)?"[^\x00-\x20\x22\x7F]*")[ \t]*(?:,|$)`)
 
 // ifMatch reads If-Match (RFC 9110, section 13.1.1). A tag that is weak or none of ours never matches.
 func ifMatch(r *http.Request) (domain.Precondition, error) {
@@ -23,12 +23,12 @@ func ifMatch(r *http.Request) (domain.Precondition, error) {
 		return domain.Precondition{}, nil
 	}
 	expect := domain.Precondition{Given: true}
-	rest := strings.Join(values, ",")
-	if strings.TrimSpace(rest) == "*" {
+	rest := strings.Trim(strings.Join(values, ","), " \t")
+	if rest == "*" {
 		expect.Any = true
 		return expect, nil
 	}
-	for rest != "" {
+	for first := true; first || rest != ""; first = false {
 		match := entityTag.FindStringSubmatch(rest)
 		if match == nil {
 			return expect, problem.InvalidRequest.WithErrors(problem.FieldError{
