@@ -19,7 +19,7 @@ type CreateSession struct {
 // DoOnce is Do for a request with a key: the response of a repeat is the first one's, and replayed is true. Whether the caller may make the
 // request at all is asked each time. Errors: those of Do, ports.ErrIdempotencyInProgress, ports.ErrIdempotencyKeyReused.
 func (uc CreateSession) DoOnce(
-	ctx context.Context, caller domain.Principal, spec domain.Spec, once Idempotency,
+	ctx context.Context, caller domain.Principal, spec domain.Spec, once Idempotency[ports.View],
 ) (response ports.Response, replayed bool, err error) {
 	if _, err := ownerOf(caller, spec); err != nil {
 		return ports.Response{}, false, err

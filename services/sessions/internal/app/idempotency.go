@@ -17,14 +17,14 @@ const (
 )
 
 // Idempotency makes a use case one that its caller may repeat: however often the request comes, it has its effect once, and its response
-// is the one of the first time.
-type Idempotency struct {
-	Key         string                                   // 1 to 255 visible ASCII characters
-	Fingerprint [sha256.Size]byte                        // of the whole request: what tells it from another one with the same key
-	Respond     func(ports.View) (ports.Response, error) // what the caller is told; it has no effect of its own
+// is the one of the first time. Done is what the use case returns.
+type Idempotency[Done any] struct {
+	Key         string                             // 1 to 255 visible ASCII characters
+	Fingerprint [sha256.Size]byte                  // of the whole request: what tells it from another one with the same key
+	Respond     func(Done) (ports.Response, error) // what the caller is told; it has no effect of its own
 }
 
-func (i Idempotency) requestOf(caller domain.Principal, now time.Time) ports.KeyedRequest {
+func (i Idempotency[Done]) requestOf(caller domain.Principal, now time.Time) ports.KeyedRequest {
 	return ports.KeyedRequest{UserID: caller.UserID, Key: i.Key, Fingerprint: i.Fingerprint, At: now, KeepUntil: now.Add(keysKept)}
 }
 

@@ -2,6 +2,7 @@ package domain
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/callplane/callplane/contracts/events"
@@ -40,6 +41,33 @@ func (p Principal) Actor() events.Actor {
 	}
 	return events.Actor{Type: events.ActorUser, ID: p.UserID}
 }
+
+// BillingPrefix is what the types of billing events begin with. They are between the operator's own services.
+const BillingPrefix = "billing."
+
+// ShownToMembers says whether members are shown events of this type. Who sees all sessions is shown all events.
+func ShownToMembers(t events.Type) bool { return !strings.HasPrefix(string(t), BillingPrefix) }
+
+// scopeOf returns the scope with which events of the type are posted; "" where nobody may.
+func scopeOf(t events.Type) Scope {
+	switch events.FamilyOf(t) {
+	case events.FamilyOrchestration:
+		return ScopeEvents
+	case events.FamilyMetering:
+		return ScopeUsage
+	default:
+		return ""
+	}
+}
+
+// MayPost says whether the principal may post events of the type, to any session.
+func (p Principal) MayPost(t events.Type) bool {
+	scope := scopeOf(t)
+	return scope != "" && p.Has(scope)
+}
+
+// Posts says whether there are events that the principal may post.
+func (p Principal) Posts() bool { return p.Has(ScopeEvents) || p.Has(ScopeUsage) }
 
 // Action is something to do with a session.
 type Action int

@@ -26,6 +26,12 @@ var (
 	ErrOwnerImmutable = errors.New("the owner can't be removed or demoted")
 	// ErrNotAMember: there is no such member in a session that the caller sees.
 	ErrNotAMember = errors.New("no member of the session")
+	// ErrEventIDConflict: the session's log holds another event with this id.
+	ErrEventIDConflict = errors.New("the log holds another event with this id")
+	// ErrEventNotFound: the log of a session that the caller sees does not hold this event.
+	ErrEventNotFound = errors.New("no such event in the log of the session")
+	// ErrNoCheckpoint: the caller has kept no checkpoint for this consumer in a session that they see.
+	ErrNoCheckpoint = errors.New("no checkpoint")
 	// ErrProviderNotSupported: there is no way to get media from the session's provider here.
 	ErrProviderNotSupported = errors.New("the session's provider issues no tokens here")
 )

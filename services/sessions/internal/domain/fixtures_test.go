@@ -117,6 +117,21 @@ func accepted(t checker, id string, at time.Time, payload events.Payload) events
 	return events.Accepted{Envelope: sealed.Envelope(), Raw: sealed.JSON(), Digest: sealed.Digest()}
 }
 
+// said makes the event that a service would have sent.
+func said(t checker, id string, at time.Time, payload events.Payload) events.Accepted {
+	t.Helper()
+	actor := events.Actor{Type: events.ActorService, ID: events.Producer(payload.EventType())}
+	sealed, err := events.Seal(id, sessionID, events.Draft{Timestamp: at, Actor: actor, Payload: payload})
+	require.NoError(t, err)
+	return events.Accepted{Envelope: sealed.Envelope(), Raw: sealed.JSON(), Digest: sealed.Digest()}
+}
+
+func transcript(text string) events.Payload {
+	return events.TranscriptFinalPayload{Transcript: events.Transcript{
+		SegmentID: "asr-1/1", Sequence: 1, Revision: 1, Text: text, StartedAt: events.At(start), EndedAt: events.At(start.Add(time.Second)),
+	}}
+}
+
 // deliver lets the session observe an event, and logs what it decides to.
 func (w *world) deliver(fact events.Accepted) domain.Verdict {
 	w.t.Helper()

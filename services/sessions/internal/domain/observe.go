@@ -51,7 +51,7 @@ func quarantined(reason QuarantineReason, format string, args ...any) Verdict {
 	return Verdict{Decision: Quarantine, Reason: reason, Detail: fmt.Sprintf(format, args...)}
 }
 
-// Observe takes in what a provider reports: it decides, and where the decision is Append the state
+// Observe takes in what a provider reports or a service says: it decides, and where the decision is Append the state
 // has changed. logged is the content that the log holds under the event's id, nil where it holds none.
 func (s *Session) Observe(fact events.Accepted, logged *Digest, now time.Time) Verdict {
 	if logged != nil {
@@ -59,6 +59,9 @@ func (s *Session) Observe(fact events.Accepted, logged *Digest, now time.Time) V
 			return Verdict{Decision: Duplicate}
 		}
 		return quarantined(QuarantineIDConflict, "the log holds another event with this id")
+	}
+	if changesNothing(fact.Type) {
+		return Verdict{Decision: Append} // in every status: usage is known, and transcripts are done, after the end
 	}
 	payload, at, err := decode(fact.Envelope)
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
@@ -23,11 +24,17 @@ func TestAnyHistoryReplays(t *testing.T) {
 		for step := range steps {
 			before := w.session.Snapshot()
 			logged := len(w.log)
-			switch rapid.SampledFrom([]string{"fact", "fact", "fact", "again", "altered", "patch", "member"}).Draw(t, "kind") {
+			switch rapid.SampledFrom([]string{"fact", "fact", "fact", "said", "again", "altered", "patch", "member"}).Draw(t, "kind") {
 			case "fact":
 				fact := accepted(t, events.DerivedID("step", fmt.Sprint(step)), w.now, drawFact(t))
 				sent = append(sent, fact)
 				w.deliver(fact)
+			case "said":
+				fact := said(t, events.DerivedID("step", fmt.Sprint(step)), w.now, drawSaying(t))
+				sent = append(sent, fact)
+				verdict := w.deliver(fact)
+				require.Equal(t, domain.Verdict{Decision: domain.Append}, verdict, "what services say is logged in every status")
+				require.Equal(t, before, w.session.Snapshot(), "and changes none")
 			case "again":
 				if len(sent) > 0 {
 					fact := sent[rapid.IntRange(0, len(sent)-1).Draw(t, "again")]
@@ -120,6 +127,17 @@ func drawFact(t *rapid.T) events.Payload {
 		providerError(true), providerError(false),
 	}
 	return facts[rapid.IntRange(0, len(facts)-1).Draw(t, "fact")]
+}
+
+func drawSaying(t *rapid.T) events.Payload {
+	at, text := events.At(start), rapid.SampledFrom([]string{"yes", "no"}).Draw(t, "text")
+	metered, period := events.Metered{Meter: "call.participant_time", Unit: "second"}, events.Period{From: at, To: events.At(start.Add(time.Minute))}
+	return rapid.SampledFrom([]events.Payload{
+		transcript(text),
+		events.ActionExecutedPayload{Action: events.Action{ActionID: "a-1", Kind: "calendar.move"}, Summary: text, Result: []byte(`{}`)},
+		events.UsageTickPayload{Metered: metered, Sequence: 1, Quantity: "60", Total: "60", Period: period},
+		events.BillingUsageRecordedPayload{BillingRecord: events.BillingRecord{RecordID: "r-1"}, Metered: metered, Quantity: "60", Period: period},
+	}).Draw(t, "saying")
 }
 
 func drawPatch(t *rapid.T) domain.Patch {

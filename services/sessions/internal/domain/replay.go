@@ -16,22 +16,68 @@ type Logged struct {
 
 // Replay makes the session that its whole log describes, in order from the first event on.
 func Replay(log []Logged) (*Session, error) {
-	if len(log) == 0 || log[0].Envelope.Type != events.CallCreated {
-		return nil, errors.New("replaying a log: it doesn't begin with " + string(events.CallCreated))
-	}
-	s := &Session{state: Snapshot{ID: log[0].Envelope.SessionID}}
-	for i, entry := range log {
-		payload, at, err := decode(entry.Envelope)
-		if err != nil {
-			return nil, fmt.Errorf("replaying entry %d of the log of session %s: %w", i+1, s.state.ID, err)
+	var r Replayer
+	for _, entry := range log {
+		if err := r.Add(entry); err != nil {
+			return nil, err
 		}
-		s.evolve(payload, at, entry.AppendedAt)
+	}
+	s, err := r.session()
+	if err != nil {
+		return nil, err
 	}
 	if err := s.checkInvariants(); err != nil {
 		return nil, fmt.Errorf("replaying a log: %w", err)
 	}
 	return s, nil
 }
+
+// Replayer is Replay one event after the other, for logs that are longer than one wants to hold. Its zero value has seen nothing.
+type Replayer struct {
+	s     *Session
+	count int
+}
+
+// Add goes on with the next event of the log.
+func (r *Replayer) Add(entry Logged) error {
+	if r.count == 0 && entry.Envelope.Type != events.CallCreated {
+		return errNoBeginning
+	}
+	if r.count == 0 {
+		r.s = &Session{state: Snapshot{ID: entry.Envelope.SessionID}}
+	}
+	r.count++
+	if changesNothing(entry.Envelope.Type) {
+		return nil
+	}
+	payload, at, err := decode(entry.Envelope)
+	if err != nil {
+		return fmt.Errorf("replaying entry %d of the log of session %s: %w", r.count, r.s.state.ID, err)
+	}
+	r.s.evolve(payload, at, entry.AppendedAt)
+	return nil
+}
+
+// Snapshot returns the state that the events so far describe, whether or not it is a possible one.
+func (r *Replayer) Snapshot() (Snapshot, error) {
+	s, err := r.session()
+	if err != nil {
+		return Snapshot{}, err
+	}
+	return s.Snapshot(), nil
+}
+
+func (r *Replayer) session() (*Session, error) {
+	if r.s == nil {
+		return nil, errNoBeginning
+	}
+	return r.s, nil
+}
+
+var errNoBeginning = errors.New("replaying a log: it doesn't begin with " + string(events.CallCreated))
+
+// changesNothing says of which events the log holds what services said of a call, beside its state.
+func changesNothing(t events.Type) bool { return events.FamilyOf(t).OfServices() }
 
 // decode reads an event of the log or of a provider into its Go type.
 func decode(e events.Envelope) (events.Payload, time.Time, error) {

@@ -18,9 +18,12 @@ var ErrUnavailable = errors.New("temporarily unavailable")
 
 // Viewer is for whom a store looks. What it must not see does not exist for it.
 type Viewer struct {
-	UserID string // sees the sessions that they are a member of
-	All    bool   // sees every session
+	UserID string // sees the sessions that they are a member of, and the events in them that members are shown
+	All    bool   // sees every session and event
 }
+
+// Shown says whether the viewer is shown events of this type.
+func (v Viewer) Shown(t events.Type) bool { return v.All || domain.ShownToMembers(t) }
 
 // System sees every session.
 func System() Viewer { return Viewer{All: true} }
@@ -67,7 +70,7 @@ type PageRequest struct {
 // Page is a part of a log, in order.
 type Page struct {
 	Items       []json.RawMessage // whole envelopes, as they were stored
-	LastEventID string            // the watermark to go on from; it passes over events that were not asked for
+	LastEventID string            // the watermark to go on from; it passes over events that were not asked for or are not shown
 	HasMore     bool
 }
 
@@ -100,7 +103,10 @@ type SessionStore interface {
 	// where it holds none; and saves what it decides.
 	Take(ctx context.Context, event events.Accepted, decide func(session *domain.Session, logged *domain.Digest) (Intake, error)) error
 
-	// Events returns a page of a session's log. domain.ErrNotFound where the viewer sees no such session; *WatermarkGoneError where the log
-	// does not hold the watermark.
+	// Event returns the whole envelope that a session's log holds under an id, or domain.ErrEventNotFound, also where there is no session.
+	Event(ctx context.Context, id, eventID string) (json.RawMessage, error)
+
+	// Events returns a page of a session's log, of what the viewer is shown. domain.ErrNotFound where the viewer sees no such session;
+	// *WatermarkGoneError where the log does not hold the watermark, which may be an event that the viewer is not shown.
 	Events(ctx context.Context, viewer Viewer, id string, request PageRequest) (Page, error)
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/callplane/callplane/libs/httpserver"
 	"github.com/callplane/callplane/libs/problem"
+	"github.com/callplane/callplane/services/sessions/internal/domain"
 )
 
 const (
@@ -54,7 +55,8 @@ func readBody(r *http.Request, mediaTypes []string) ([]byte, error) {
 	return text, nil
 }
 
-func decodeObject(text []byte, form form) error {
+// decodeObject reads a text as readObject does; the required members must be there.
+func decodeObject(text []byte, form form, required ...string) error {
 	decoder := jsontext.NewDecoder(bytes.NewReader(text))
 	value, err := decoder.ReadValue()
 	if err != nil {
@@ -68,7 +70,13 @@ func decodeObject(text []byte, form form) error {
 		return problem.InvalidJSON.WithErrors(problem.FieldError{Code: "trailing_data", Message: "nothing may follow the JSON value"})
 	}
 	var found faults
-	found.object("", value, form)
+	given := map[string]bool{}
+	found.object("", value, form.noting(given))
+	for _, name := range required {
+		if value.Kind() == '{' && !given[name] {
+			found.add("/"+name, domain.FaultRequired, "is required")
+		}
+	}
 	if len(found) > 0 {
 		return problem.InvalidRequest.WithErrors(found...)
 	}

@@ -20,6 +20,18 @@ type field func(found *faults, pointer string, value jsontext.Value)
 // form says which members an object may have.
 type form map[string]field
 
+// noting returns the form with fields that note in given that they were there.
+func (f form) noting(given map[string]bool) form {
+	noting := make(form, len(f))
+	for name, take := range f {
+		noting[name] = func(found *faults, pointer string, value jsontext.Value) {
+			given[name] = true
+			take(found, pointer, value)
+		}
+	}
+	return noting
+}
+
 // faults collects what is wrong.
 type faults []problem.FieldError
 
@@ -131,6 +143,19 @@ func integer(target **int64) field {
 		}
 		whole := int64(number)
 		*target = &whole
+	}
+}
+
+// uuidField takes a UUID, and makes it lower-case.
+func uuidField(target *string) field {
+	return func(found *faults, pointer string, value jsontext.Value) {
+		s, ok := text(found, pointer, value)
+		if !ok {
+			return
+		}
+		if *target, ok = parseUUID(s); !ok {
+			found.add(pointer, domain.FaultFormat, "must be a UUID")
+		}
 	}
 }
 

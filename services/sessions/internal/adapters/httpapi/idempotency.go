@@ -32,7 +32,9 @@ var (
 
 // idempotency reads Idempotency-Key (draft-ietf-httpapi-idempotency-key-header). It returns nil where the request has none. The body, given
 // as it was read, must be valid JSON or empty.
-func idempotency(r *http.Request, body []byte, respond func(ports.View) (ports.Response, error)) (*app.Idempotency, error) {
+func idempotency[Done any](
+	r *http.Request, body []byte, respond func(Done) (ports.Response, error),
+) (*app.Idempotency[Done], error) {
 	values := r.Header.Values(idempotencyKeyHeader)
 	if len(values) == 0 {
 		return nil, nil
@@ -52,7 +54,7 @@ func idempotency(r *http.Request, body []byte, respond func(ports.View) (ports.R
 	if err != nil {
 		return nil, err
 	}
-	return &app.Idempotency{Key: key, Fingerprint: fingerprint, Respond: respond}, nil
+	return &app.Idempotency[Done]{Key: key, Fingerprint: fingerprint, Respond: respond}, nil
 }
 
 // fingerprintOf tells a request from others: its method, target and body. Spaces and the order of members make no difference; numbers are

@@ -16,7 +16,7 @@ import (
 
 func (a API) createSession(c *gin.Context) {
 	var spec domain.Spec
-	var once *app.Idempotency
+	var once *app.Idempotency[ports.View]
 	text, err := readBody(c.Request, []string{mediaJSON})
 	if err == nil {
 		err = decodeObject(text, form{
@@ -44,7 +44,7 @@ func (a API) createSession(c *gin.Context) {
 }
 
 func (a API) create(
-	ctx context.Context, caller domain.Principal, spec domain.Spec, once *app.Idempotency,
+	ctx context.Context, caller domain.Principal, spec domain.Spec, once *app.Idempotency[ports.View],
 ) (response ports.Response, replayed bool, err error) {
 	if once != nil {
 		return a.Create.DoOnce(ctx, caller, spec, *once)

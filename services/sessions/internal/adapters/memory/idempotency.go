@@ -109,7 +109,8 @@ func (s *Store) copied() *Store {
 	c := NewStore()
 	for id, kept := range s.sessions {
 		k := *kept
-		k.log = slices.Clone(kept.log)
+		k.log, k.loggedAt = slices.Clone(kept.log), slices.Clone(kept.loggedAt)
+		k.since, k.former = maps.Clone(kept.since), slices.Clone(kept.former)
 		c.sessions[id] = &k
 	}
 	c.outbox, c.quarantine = slices.Clone(s.outbox), slices.Clone(s.quarantine)

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/callplane/callplane/contracts/events"
 	"github.com/callplane/callplane/services/sessions/internal/domain"
@@ -19,6 +20,9 @@ type Store struct {
 	outbox     []json.RawMessage
 	quarantine []ports.Quarantined
 	keys       map[keyName]keyed
+
+	checkpoints map[ports.CheckpointName]checkpoint
+
 	claiming   sync.Mutex
 	claims     map[keyName]chan struct{} // closed when the request has ended
 }
@@ -26,22 +30,30 @@ type Store struct {
 type stored struct {
 	snapshot domain.Snapshot
 	log      []ports.Entry
+	loggedAt []time.Time      // of each entry
+	since    map[string]int64 // by member: the event that made them one
+	former   []ports.Membership
 }
 
 var _ ports.SessionStore = (*Store)(nil)
 
 // NewStore returns an empty store.
 func NewStore() *Store {
-	return &Store{sessions: map[string]*stored{}, keys: map[keyName]keyed{}, claims: map[keyName]chan struct{}{}}
+	return &Store{
+		sessions: map[string]*stored{}, keys: map[keyName]keyed{}, claims: map[keyName]chan struct{}{},
+		checkpoints: map[ports.CheckpointName]checkpoint{},
+	}
 }
 
 // Create implements ports.SessionStore.
 func (s *Store) Create(_ context.Context, session *domain.Session, log []ports.Entry) (ports.View, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	kept := &stored{}
+	kept := &stored{since: map[string]int64{}}
+	if err := s.save(kept, session, log); err != nil {
+		return ports.View{}, err
+	}
 	s.sessions[session.ID()] = kept
-	s.save(kept, session, log)
 	return kept.view()
 }
 
@@ -76,7 +88,9 @@ func (s *Store) Update(ctx context.Context, viewer ports.Viewer, id string, chan
 		return ports.View{}, err
 	}
 	if len(log) > 0 {
-		s.save(kept, session, log)
+		if err := s.save(kept, session, log); err != nil {
+			return ports.View{}, err
+		}
 	}
 	return kept.view()
 }
@@ -102,7 +116,9 @@ func (s *Store) Take(_ context.Context, event events.Accepted, decide func(*doma
 		return err
 	}
 	if len(intake.Entries) > 0 {
-		s.save(kept, session, intake.Entries)
+		if err := s.save(kept, session, intake.Entries); err != nil {
+			return err
+		}
 	}
 	if q := intake.Quarantined; q != nil && !s.hasQuarantined(*q) {
 		s.quarantine = append(s.quarantine, *q)
@@ -129,7 +145,8 @@ func (s *Store) Events(_ context.Context, viewer ports.Viewer, id string, reques
 	page := ports.Page{Items: []json.RawMessage{}, LastEventID: kept.log[len(kept.log)-1].Event.EventID}
 	last := ""
 	for _, entry := range kept.log[from:] {
-		if len(request.Types) > 0 && !slices.Contains(request.Types, entry.Event.Type) {
+		asked := len(request.Types) == 0 || slices.Contains(request.Types, entry.Event.Type)
+		if !asked || !viewer.Shown(entry.Event.Type) {
 			continue
 		}
 		if len(page.Items) == request.Limit {
@@ -139,6 +156,18 @@ func (s *Store) Events(_ context.Context, viewer ports.Viewer, id string, reques
 		page.Items, last = append(page.Items, entry.JSON), entry.Event.EventID
 	}
 	return page, nil
+}
+
+// Event implements ports.SessionStore.
+func (s *Store) Event(_ context.Context, id, eventID string) (json.RawMessage, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if kept := s.sessions[id]; kept != nil {
+		if i := kept.position(eventID); i >= 0 {
+			return slices.Clone(kept.log[i].JSON), nil
+		}
+	}
+	return nil, domain.ErrEventNotFound
 }
 
 // Outbox returns what is to be published, in order.
@@ -167,14 +196,19 @@ func (s *Store) find(viewer ports.Viewer, id string) (*stored, error) {
 	return kept, nil
 }
 
-func (s *Store) save(kept *stored, session *domain.Session, log []ports.Entry) {
+func (s *Store) save(kept *stored, session *domain.Session, log []ports.Entry) error {
+	if err := kept.saveMemberships(session.Snapshot(), log); err != nil {
+		return err
+	}
 	kept.snapshot = session.Snapshot()
 	kept.log = append(kept.log, log...)
 	for _, entry := range log {
+		kept.loggedAt = append(kept.loggedAt, time.Now())
 		if entry.Publish {
 			s.outbox = append(s.outbox, entry.JSON)
 		}
 	}
+	return nil
 }
 
 func (s *Store) hasQuarantined(q ports.Quarantined) bool {

@@ -6,6 +6,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/callplane/callplane/services/sessions/internal/adapters/memory"
+	"github.com/callplane/callplane/services/sessions/internal/ports"
 	"github.com/callplane/callplane/services/sessions/internal/ports/portstest"
 )
 
@@ -14,7 +15,16 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func TestSessionStore(t *testing.T) {
 	portstest.SessionStore(t, func(*testing.T) portstest.StoreUnderTest {
 		store := memory.NewStore()
-		return portstest.StoreUnderTest{Store: store, Outbox: store.Outbox, Quarantine: store.Quarantine}
+		return portstest.StoreUnderTest{
+			Store: store, Outbox: store.Outbox, Quarantine: store.Quarantine, Memberships: store.Memberships, LoggedAt: store.LoggedAt,
+		}
+	})
+}
+
+func TestCheckpoints(t *testing.T) {
+	portstest.Checkpoints(t, func(*testing.T) (portstest.StoreUnderTest, ports.Checkpoints) {
+		store := memory.NewStore()
+		return portstest.StoreUnderTest{Store: store}, store
 	})
 }
 

@@ -3,6 +3,7 @@ package memory
 import (
 	"cmp"
 	"context"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -112,6 +113,7 @@ func (t *Timers) DeleteFinal(ctx context.Context, age time.Duration, limit int) 
 			continue
 		}
 		delete(t.store.sessions, id)
+		maps.DeleteFunc(t.store.checkpoints, func(name ports.CheckpointName, _ checkpoint) bool { return name.SessionID == id })
 		t.store.quarantine = slices.DeleteFunc(t.store.quarantine, func(q ports.Quarantined) bool { return q.Event.SessionID == id })
 		deleted++
 	}

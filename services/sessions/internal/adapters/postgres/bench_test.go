@@ -62,7 +62,7 @@ func createRaw(ctx context.Context, b *testing.B, pool *pgxpool.Pool) error {
 			{`INSERT INTO sessions (id, owner_id, status, title, kind, provider, metadata, version, created_at, updated_at, disconnected, last_seq, last_event_id)
 			  VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, false, 1, $11)`,
 				[]any{s.ID, s.OwnerID, string(s.Status), s.Title, string(s.Kind), s.Provider, string(s.Metadata), s.Version, s.CreatedAt, s.UpdatedAt, e.Event.EventID}},
-			{`INSERT INTO members (session_id, user_id, role, session_created_at) VALUES ($1, $2, $3, $6), ($1, $4, $5, $6)`,
+			{`INSERT INTO members (session_id, user_id, role, session_created_at, since_seq) VALUES ($1, $2, $3, $6, 1), ($1, $4, $5, $6, 1)`,
 				[]any{s.ID, s.Members[0].UserID, string(s.Members[0].Role), s.Members[1].UserID, string(s.Members[1].Role), s.CreatedAt}},
 			{`INSERT INTO events (session_id, seq, event_id, type, digest, envelope, appended_at) VALUES ($1, 1, $2, $3, $4, $5, $6)`,
 				[]any{s.ID, e.Event.EventID, string(e.Event.Type), e.Digest[:], string(e.JSON), e.AppendedAt}},

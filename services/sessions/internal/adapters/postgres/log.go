@@ -3,9 +3,13 @@ package postgres
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 
+	"gorm.io/gorm"
+
 	"github.com/callplane/callplane/contracts/events"
+	"github.com/callplane/callplane/services/sessions/internal/domain"
 	"github.com/callplane/callplane/services/sessions/internal/ports"
 )
 
@@ -46,6 +50,9 @@ func (s *Store) Events(ctx context.Context, viewer ports.Viewer, id string, requ
 	if len(request.Types) > 0 {
 		query = query.Where("type IN ?", names(request.Types))
 	}
+	if !viewer.All {
+		query = query.Where("type NOT LIKE ?", domain.BillingPrefix+"%")
+	}
 	var rows []pageRow
 	if err := query.Find(&rows).Error; err != nil {
 		return ports.Page{}, failed(ctx, "read a log", err)
@@ -59,6 +66,16 @@ func (s *Store) Events(ctx context.Context, viewer ports.Viewer, id string, requ
 		page.Items = append(page.Items, json.RawMessage(row.Envelope))
 	}
 	return page, nil
+}
+
+// Event implements ports.SessionStore.
+func (s *Store) Event(ctx context.Context, id, eventID string) (json.RawMessage, error) {
+	var row pageRow
+	err := s.db.WithContext(ctx).Table("events").Select("envelope").Where("session_id = ? AND event_id = ?", id, eventID).Take(&row).Error
+	if errors.Is(err, gorm.ErrRecordNotFound) {
+		return nil, domain.ErrEventNotFound
+	}
+	return json.RawMessage(row.Envelope), failed(ctx, "read an event", err)
 }
 
 func (s *Store) watermarkGone(ctx context.Context, id string) error {

@@ -44,6 +44,7 @@ type memberRow struct {
 	Role      string `gorm:"column:role" json:"role"`
 
 	SessionCreatedAt time.Time `gorm:"column:session_created_at" json:"-"`
+	SinceSeq         int64     `gorm:"column:since_seq" json:"-"`
 }
 
 // TableName is gorm's.
@@ -104,8 +105,8 @@ func newSessionRow(s domain.Snapshot, lastSeq int64, lastEventID string) session
 	return row
 }
 
-func newMemberRow(s domain.Snapshot, m events.Member) memberRow {
-	return memberRow{SessionID: s.ID, UserID: m.UserID, Role: string(m.Role), SessionCreatedAt: s.CreatedAt}
+func newMemberRow(s domain.Snapshot, m events.Member, sinceSeq int64) memberRow {
+	return memberRow{SessionID: s.ID, UserID: m.UserID, Role: string(m.Role), SessionCreatedAt: s.CreatedAt, SinceSeq: sinceSeq}
 }
 
 func newParticipantRow(sessionID string, p domain.Participant) (participantRow, error) {

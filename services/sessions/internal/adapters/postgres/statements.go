@@ -89,7 +89,7 @@ func (s *Store) insert(tx *gorm.DB, session domain.Snapshot, log []ports.Entry) 
 	if err := tx.Create(&row).Error; err != nil {
 		return err
 	}
-	if err := saveMembers(tx, nil, session); err != nil {
+	if err := saveMembers(tx, nil, session, 0, log); err != nil {
 		return err
 	}
 	if err := saveParticipants(tx, session.ID, nil, session.Participants); err != nil {
@@ -104,7 +104,7 @@ func (s *Store) save(tx *gorm.DB, before, after domain.Snapshot, lastSeq int64, 
 	if err := tx.Select("*").Omit("id", "created_at").Updates(&row).Error; err != nil {
 		return err
 	}
-	if err := saveMembers(tx, before.Members, after); err != nil {
+	if err := saveMembers(tx, before.Members, after, lastSeq, entries); err != nil {
 		return err
 	}
 	if before.EndedAt == nil && after.EndedAt != nil {
@@ -116,31 +116,6 @@ func (s *Store) save(tx *gorm.DB, before, after domain.Snapshot, lastSeq int64, 
 		return err
 	}
 	return s.append(tx, after.ID, lastSeq, entries)
-}
-
-func saveMembers(tx *gorm.DB, before []events.Member, after domain.Snapshot) error {
-	var changed []memberRow
-	for _, m := range after.Members {
-		if !slices.Contains(before, m) {
-			changed = append(changed, newMemberRow(after, m))
-		}
-	}
-	for _, m := range before {
-		gone := !slices.ContainsFunc(after.Members, func(a events.Member) bool { return a.UserID == m.UserID })
-		if !gone {
-			continue
-		}
-		if err := tx.Delete(&memberRow{SessionID: after.ID, UserID: m.UserID}).Error; err != nil {
-			return err
-		}
-	}
-	if len(changed) == 0 {
-		return nil
-	}
-	return tx.Clauses(clause.OnConflict{
-		Columns:   []clause.Column{{Name: "session_id"}, {Name: "user_id"}},
-		DoUpdates: clause.AssignmentColumns([]string{"role"}),
-	}).Create(&changed).Error
 }
 
 // saveParticipants writes those that changed; nobody who was in a call is ever taken off its list.

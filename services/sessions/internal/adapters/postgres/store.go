@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 
 	"gorm.io/gorm"
@@ -118,7 +119,7 @@ func (s *Store) Take(
 		if len(intake.Entries) == 0 {
 			return nil
 		}
-		publishes = len(intake.Entries) > 1
+		publishes = slices.ContainsFunc(intake.Entries, func(e ports.Entry) bool { return e.Publish })
 		return s.save(tx, before, session.Snapshot(), row.Session.LastSeq, intake.Entries)
 	})
 	if err == nil && publishes {

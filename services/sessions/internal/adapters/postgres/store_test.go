@@ -52,7 +52,17 @@ func TestSessionStore(t *testing.T) {
 			Store:      postgres.NewStore(db, "call.events", func(...string) {}),
 			Outbox:     func() []json.RawMessage { return outboxOf(t, db) },
 			Quarantine: func() []ports.Quarantined { return quarantineOf(t, db) },
+
+			Memberships: func(sessionID string) []ports.Membership { return membershipsOf(t, db, sessionID) },
+			LoggedAt:    func(sessionID string) []time.Time { return loggedAt(t, db, sessionID) },
 		}
+	})
+}
+
+func TestCheckpoints(t *testing.T) {
+	portstest.Checkpoints(t, func(t *testing.T) (portstest.StoreUnderTest, ports.Checkpoints) {
+		store := postgres.NewStore(open(t), "call.events", func(...string) {})
+		return portstest.StoreUnderTest{Store: store}, store
 	})
 }
 
@@ -79,6 +89,51 @@ func quarantineOf(t *testing.T, db *gorm.DB) []ports.Quarantined {
 		}
 	}
 	return list
+}
+
+func membershipsOf(t *testing.T, db *gorm.DB, sessionID string) []ports.Membership {
+	t.Helper()
+	var list []ports.Membership
+	require.NoError(t, db.Raw(`
+		SELECT session_id, user_id, since_seq AS since, 0 AS until FROM members WHERE session_id = @id
+		UNION ALL SELECT session_id, user_id, since_seq, until_seq FROM former_members WHERE session_id = @id
+		ORDER BY user_id, since`, map[string]any{"id": sessionID}).Scan(&list).Error)
+	return list
+}
+
+// loggedAt also holds the session to having been logged to when its last event was, or a moment before.
+func loggedAt(t *testing.T, db *gorm.DB, sessionID string) []time.Time {
+	t.Helper()
+	var times []time.Time
+	require.NoError(t, db.Raw("SELECT logged_at FROM events WHERE session_id = ? ORDER BY seq", sessionID).Scan(&times).Error)
+	var last time.Time
+	require.NoError(t, db.Raw("SELECT last_logged_at FROM sessions WHERE id = ?", sessionID).Scan(&last).Error)
+	require.False(t, last.After(times[len(times)-1]))
+	require.True(t, last.After(times[len(times)-3]), "the last event was logged at %s, the session says %s", times[len(times)-1], last)
+	return times
+}
+
+// TestAnOlderVersionRunsOnTheSchema says what 0.1 says, whose statements know nothing of later columns.
+func TestAnOlderVersionRunsOnTheSchema(t *testing.T) {
+	db := open(t)
+	id := portstest.NewID(t)
+	for _, statement := range []string{
+		`INSERT INTO sessions (id, owner_id, status, kind, provider, metadata, version, created_at, updated_at, last_seq, last_event_id)
+		 VALUES (@id, 'alice', 'created', 'video', 'livekit', '{}', 1, now(), now(), 1, gen_random_uuid())`,
+		`INSERT INTO members (session_id, user_id, role) VALUES (@id, 'alice', 'host'), (@id, 'bob', 'viewer')`,
+		`INSERT INTO events (session_id, seq, event_id, type, digest, envelope, appended_at)
+		 VALUES (@id, 1, gen_random_uuid(), 'call.created', decode(repeat('00', 32), 'hex'), '{}', now())`,
+		`UPDATE sessions SET last_seq = 2, last_event_id = gen_random_uuid() WHERE id = @id`,
+		`DELETE FROM members WHERE session_id = @id AND user_id = 'bob'`,
+		`INSERT INTO events (session_id, seq, event_id, type, digest, envelope, appended_at)
+		 VALUES (@id, 2, gen_random_uuid(), 'call.member.removed', decode(repeat('00', 32), 'hex'), '{}', now())`,
+	} {
+		require.NoError(t, db.Exec(statement, map[string]any{"id": id}).Error, statement)
+	}
+	var found bool
+	require.NoError(t, db.Raw(`SELECT s.last_logged_at > e.logged_at FROM sessions s JOIN events e ON e.session_id = s.id WHERE s.id = ? AND e.seq = 1`, id).Scan(&found).Error)
+	require.True(t, found, "what it appends is found by its time")
+	require.Equal(t, []ports.Membership{{SessionID: id, UserID: "alice", Since: 1}}, membershipsOf(t, db, id))
 }
 
 func TestOutboxTablesAreTheLibrarys(t *testing.T) {

@@ -88,6 +88,30 @@ func Published(sessionID, user, trackSID string) events.Payload {
 	}
 }
 
+// Said makes an event that a service says, published by itself.
+func Said(t testing.TB, sessionID, eventID string, payload events.Payload) events.Accepted {
+	t.Helper()
+	actor := events.Actor{Type: events.ActorService, ID: events.Producer(payload.EventType())}
+	sealed, err := events.Seal(eventID, sessionID, events.Draft{Timestamp: Start, Actor: actor, Payload: payload})
+	require.NoError(t, err)
+	return events.Accepted{Envelope: sealed.Envelope(), Raw: sealed.JSON(), Digest: sealed.Digest()}
+}
+
+// Spoken is the final transcript of one utterance.
+func Spoken(text string) events.Payload {
+	return events.TranscriptFinalPayload{Transcript: events.Transcript{
+		SegmentID: "asr-1/1", Sequence: 1, Revision: 1, Text: text, StartedAt: events.At(Start), EndedAt: events.At(Start.Add(time.Second)),
+	}}
+}
+
+// Billed is a record of use, which members are not shown.
+func Billed() events.Payload {
+	return events.BillingUsageRecordedPayload{
+		BillingRecord: events.BillingRecord{RecordID: "rec-1"}, Metered: events.Metered{Meter: "call.participant_time", Unit: "second"},
+		Quantity: "60", Period: events.Period{From: events.At(Start), To: events.At(Start.Add(time.Minute))},
+	}
+}
+
 // NewSession makes a session of Alice and Bob that no store has yet.
 func NewSession(t testing.TB) (*domain.Session, []ports.Entry) {
 	t.Helper()

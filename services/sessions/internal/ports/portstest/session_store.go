@@ -19,6 +19,9 @@ type StoreUnderTest struct {
 	Store      ports.SessionStore
 	Outbox     func() []json.RawMessage   // what is to be published, in order
 	Quarantine func() []ports.Quarantined // Event.EventID, Reason and Detail filled
+
+	Memberships func(sessionID string) []ports.Membership // all that are and were, by user and in order
+	LoggedAt    func(sessionID string) []time.Time        // when each event of a log was appended, by the store's clock, in the log's order
 }
 
 // SessionStore is the suite of ports.SessionStore. open is called once a test.
@@ -28,12 +31,17 @@ func SessionStore(t *testing.T, open func(t *testing.T) StoreUnderTest) {
 		"strangers see nothing":                                 testStrangers,
 		"a change is saved with its events":                     testUpdate,
 		"members come, change and go":                           testMembers,
+		"memberships are kept with where they begin and end":    testMemberships,
+		"what is logged later has a later time":                 testLoggedAt,
 		"a change that fails leaves nothing":                    testUpdateRollsBack,
 		"a change of nothing saves nothing":                     testUpdateOfNothing,
 		"a fact is taken in once":                               testTake,
 		"what an altered or invalid fact says is set aside":     testQuarantine,
 		"a fact whose decision fails leaves nothing":            testTakeRollsBack,
 		"presence and tracks come back as they were":            testPresence,
+		"what services say is logged and changes nothing":       testWhatServicesSay,
+		"what was taken in and begins here is published":        testEntriesThatBeginHere,
+		"billing is not shown to members":                       testBillingIsNotShownToMembers,
 		"racing changes all count":                              testRacingUpdates,
 		"racing copies of one fact are taken in once":           testRacingFacts,
 		"pages follow a watermark and pass over other types":    testPages,
