@@ -160,6 +160,8 @@ func TestOperations(t *testing.T) {
 		"POST /v1/call/sessions", "GET /v1/call/sessions", "GET /v1/call/sessions/{sessionId}", "PATCH /v1/call/sessions/{sessionId}",
 		"PUT /v1/call/sessions/{sessionId}/members/{userId}", "DELETE /v1/call/sessions/{sessionId}/members/{userId}",
 		"POST /v1/call/sessions/{sessionId}/token", "GET /v1/call/sessions/{sessionId}/events",
+		"POST /v1/call/sessions/{sessionId}/events",
+		"PUT /v1/call/sessions/{sessionId}/checkpoints/{consumer}", "GET /v1/call/sessions/{sessionId}/checkpoints/{consumer}",
 		"GET /livez", "GET /readyz", "GET /openapi.json", "GET /docs", "GET /docs/{asset}",
 	}, found)
 }

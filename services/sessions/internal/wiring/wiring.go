@@ -72,7 +72,7 @@ func Options(settings Settings, build Build) fx.Option {
 			newAPI,
 			fx.Annotate(newStore,
 				fx.As(new(ports.SessionStore)), fx.As(new(ports.IdempotencyStore)), fx.As(new(ports.CursorKeys)),
-				fx.As(new(ports.Activations)), fx.As(new(ports.Retention))),
+				fx.As(new(ports.Activations)), fx.As(new(ports.Retention)), fx.As(new(ports.Checkpoints))),
 			fx.Annotate(newTokens, fx.As(new(ports.MediaTokens))),
 			fx.Annotate(newPresence, fx.As(new(ports.MediaPresence))),
 			fx.Annotate(metrics.NewCounters, fx.As(new(ports.Counters))),
@@ -143,8 +143,8 @@ func newLimit(settings Settings, clock ports.Clock) (*httpapi.Limit, error) {
 }
 
 func newAPI(
-	settings Settings, store ports.SessionStore, keys ports.IdempotencyStore, cursors ports.CursorKeys, tokens ports.MediaTokens,
-	clock ports.Clock, ids ports.IDs, auth httpapi.Authenticator, limit *httpapi.Limit, gate *libpostgres.Gate,
+	settings Settings, store ports.SessionStore, keys ports.IdempotencyStore, cursors ports.CursorKeys, checkpoints ports.Checkpoints,
+	tokens ports.MediaTokens, counters ports.Counters, clock ports.Clock, ids ports.IDs, auth httpapi.Authenticator, limit *httpapi.Limit, gate *libpostgres.Gate,
 ) httpapi.API {
 	return httpapi.API{
 		Create: app.CreateSession{Store: store, Clock: clock, IDs: ids, Keys: keys},
@@ -156,6 +156,10 @@ func newAPI(
 
 		SetMember:    app.SetMember{Store: store, Clock: clock, IDs: ids},
 		RemoveMember: app.RemoveMember{Store: store, Clock: clock, IDs: ids},
+
+		PostEvent:         app.PostEvent{Store: store, Clock: clock, IDs: ids, Keys: keys, Counters: counters},
+		AdvanceCheckpoint: app.AdvanceCheckpoint{Checkpoints: checkpoints},
+		GetCheckpoint:     app.GetCheckpoint{Checkpoints: checkpoints},
 
 		Auth:    auth,
 		Origins: settings.origins(),

@@ -26,6 +26,10 @@ type API struct {
 	SetMember    app.SetMember
 	RemoveMember app.RemoveMember
 
+	PostEvent         app.PostEvent
+	AdvanceCheckpoint app.AdvanceCheckpoint
+	GetCheckpoint     app.GetCheckpoint
+
 	Auth    Authenticator
 	Origins []string        // of web pages that may use the API in a browser, as browsers write them; none: CORS is off
 	Limit   *Limit          // for each caller; nil: none
@@ -36,6 +40,8 @@ const (
 	sessionsPath = "/v1/call/sessions"
 	idParam      = "sessionId"
 	userParam    = "userId"
+
+	consumerParam = "consumer"
 )
 
 // Mount adds the routes to an engine that answers everything else with problems.
@@ -54,6 +60,9 @@ func (a API) Mount(engine *gin.Engine) {
 	v1.PUT("/:"+idParam+"/members/:"+userParam, a.putMember)
 	v1.DELETE("/:"+idParam+"/members/:"+userParam, a.deleteMember)
 	v1.GET("/:"+idParam+"/events", a.listEvents)
+	v1.POST("/:"+idParam+"/events", a.postEvent)
+	v1.PUT("/:"+idParam+"/checkpoints/:"+consumerParam, a.putCheckpoint)
+	v1.GET("/:"+idParam+"/checkpoints/:"+consumerParam, a.getCheckpoint)
 }
 
 // open lets nobody pass before work may begin.

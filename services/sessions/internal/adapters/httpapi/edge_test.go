@@ -155,7 +155,8 @@ func TestWrongMethods(t *testing.T) {
 	path := b.session("")
 	for route, allowed := range map[string][]string{
 		"/v1/call/sessions": {http.MethodPost, http.MethodGet}, path: {http.MethodGet, http.MethodPatch}, path + "/token": {http.MethodPost},
-		path + "/members/bob": {http.MethodPut, http.MethodDelete}, path + "/events": {http.MethodGet}, "/openapi.json": {http.MethodGet},
+		path + "/members/bob": {http.MethodPut, http.MethodDelete}, path + "/events": {http.MethodGet, http.MethodPost},
+		path + "/checkpoints/app": {http.MethodGet, http.MethodPut}, "/openapi.json": {http.MethodGet},
 		"/docs": {http.MethodGet, http.MethodHead}, "/docs/x.js": {http.MethodGet, http.MethodHead},
 	} {
 		for _, method := range []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "BREW", "get"} {

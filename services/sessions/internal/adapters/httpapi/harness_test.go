@@ -48,6 +48,7 @@ type wholeStore interface {
 	ports.SessionStore
 	ports.IdempotencyStore
 	ports.CursorKeys
+	ports.Checkpoints
 }
 
 // setupWith is setup on another store; change may give the API and its engine something else.
@@ -71,6 +72,10 @@ func setupWith(t *testing.T, store wholeStore, change ...func(*httpapi.API, *htt
 
 		SetMember:    app.SetMember{Store: store, Clock: b.clock, IDs: memory.IDs{}},
 		RemoveMember: app.RemoveMember{Store: store, Clock: b.clock, IDs: memory.IDs{}},
+
+		PostEvent:         app.PostEvent{Store: store, Clock: b.clock, IDs: memory.IDs{}, Keys: store, Counters: b.counters},
+		AdvanceCheckpoint: app.AdvanceCheckpoint{Checkpoints: store},
+		GetCheckpoint:     app.GetCheckpoint{Checkpoints: store},
 
 		Auth:  httpapi.DevAuth{},
 		Ready: ready,

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 
+	"github.com/callplane/callplane/contracts/events"
 	"github.com/callplane/callplane/libs/problem"
 	"github.com/callplane/callplane/services/sessions/internal/app"
 	"github.com/callplane/callplane/services/sessions/internal/domain"
@@ -39,6 +40,10 @@ var (
 				WithRetry().WithDetail("Nobody who issues tokens answered in time.")
 	invalidCursor = problem.New(http.StatusBadRequest, "invalid_cursor", "The cursor is not valid").
 			WithDetail("It was not given out to you for this list and these statuses. Leave it out, to begin with the first page.")
+	eventIDConflict = problem.New(http.StatusConflict, "event_id_conflict", "The event id is taken").
+			WithDetail("The session's log holds another event with this id. Take a new id for each event, and repeat one only as it was.")
+	eventNotFound         = problem.NotFound.WithDetail("The session's log holds no event with this id.")
+	noCheckpoint          = problem.NotFound.WithDetail("You have kept no checkpoint for this consumer in this session.")
 	idempotencyInProgress = problem.New(http.StatusConflict, "idempotency_in_progress", "The first request is still in progress").
 				WithRetry().WithDetail("A request with this Idempotency-Key is being worked on. Repeat yours, to get its answer.")
 	idempotencyKeyReused = problem.New(http.StatusUnprocessableEntity, "idempotency_key_reused", "The key was used for another request").
@@ -59,6 +64,9 @@ var table = []struct {
 	{domain.ErrProviderNotSupported, providerNotSupported},
 	{domain.ErrOwnerImmutable, ownerImmutable},
 	{domain.ErrNotAMember, notAMember},
+	{domain.ErrEventIDConflict, eventIDConflict},
+	{domain.ErrEventNotFound, eventNotFound},
+	{domain.ErrNoCheckpoint, noCheckpoint},
 	{ports.ErrDeviceLimit, deviceLimit},
 	{app.ErrInvalidCursor, invalidCursor},
 	{ports.ErrIdempotencyInProgress, idempotencyInProgress},
@@ -103,6 +111,7 @@ func challengeOf(err error) string {
 func lookUp(err error) (p problem.Problem, unknown error) {
 	var asked problem.Problem
 	var invalid *domain.InvalidError
+	var report *events.InvalidReportError
 	var transition *domain.InvalidTransitionError
 	var gone *ports.WatermarkGoneError
 	var unauthenticated *unauthenticatedError
@@ -112,6 +121,8 @@ func lookUp(err error) (p problem.Problem, unknown error) {
 		return asked, nil
 	case errors.As(err, &invalid):
 		return invalidProblem(invalid), nil
+	case errors.As(err, &report):
+		return reportProblem(report), nil
 	case errors.As(err, &transition):
 		return invalidTransition.WithDetail(fmt.Sprintf("A session can't go from %s to %s by this request.", transition.From, transition.To)), nil
 	case errors.As(err, &gone):
@@ -128,6 +139,15 @@ func lookUp(err error) (p problem.Problem, unknown error) {
 		}
 	}
 	return problem.Internal, err
+}
+
+// reportProblem tells which rules of its type's schema an event breaks. A body has the same fields as the event.
+func reportProblem(report *events.InvalidReportError) problem.Problem {
+	faults := make([]problem.FieldError, len(report.Faults))
+	for i, f := range report.Faults {
+		faults[i] = problem.FieldError{Pointer: f.Pointer, Code: domain.FaultValue, Message: f.Rule}
+	}
+	return problem.InvalidRequest.WithErrors(faults...)
 }
 
 func invalidProblem(invalid *domain.InvalidError) problem.Problem {

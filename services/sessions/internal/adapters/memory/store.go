@@ -23,8 +23,8 @@ type Store struct {
 
 	checkpoints map[ports.CheckpointName]checkpoint
 
-	claiming   sync.Mutex
-	claims     map[keyName]chan struct{} // closed when the request has ended
+	claiming sync.Mutex
+	claims   map[keyName]chan struct{} // closed when the request has ended
 }
 
 type stored struct {

@@ -81,8 +81,9 @@ var refusals = []struct{ pointer, code *regexp.Regexp }{
 	{regexp.MustCompile(`^/provider(RoomId|ParticipantId|CallId)$`), regexp.MustCompile(`^(required|not_allowed)$`)}, // go with the activation
 	{regexp.MustCompile(`^/members/[0-9]+/(userId|role)$`), regexp.MustCompile(`^(duplicate|not_allowed)$`)},         // twice; the owner
 	{regexp.MustCompile(`^(/members|userId)$`), regexp.MustCompile(`^too_many$`)},
-	{regexp.MustCompile(`^/metadata$`), regexp.MustCompile(`^too_(large|deep)$`)}, // as merged
-	{regexp.MustCompile(`^/payload`), regexp.MustCompile(``)},                     // by the type's own schema
+	{regexp.MustCompile(`^/metadata$`), regexp.MustCompile(`^too_(large|deep)$`)},         // as merged
+	{regexp.MustCompile(`^/payload`), regexp.MustCompile(``)},                             // by the type's own schema
+	{regexp.MustCompile(`^/(sessionId|version)$`), regexp.MustCompile(`^invalid_value$`)}, // another than the path's; than the type's
 }
 
 // refusable says whether a 400 is all about what no schema can say.
