@@ -42,6 +42,12 @@ func Create(id string, spec Spec, actor events.Actor, now time.Time) (*Session, 
 	return s, drafts, nil
 }
 
+// Check returns everything that is wrong with the spec, as an *InvalidError.
+func (spec Spec) Check() error {
+	_, err := spec.completed()
+	return err
+}
+
 func (spec Spec) completed() (Spec, error) {
 	var found faults
 	if spec.Kind == "" {

@@ -55,7 +55,7 @@ const failureReported = "reported"
 // the caller expects. Errors: *InvalidError, *InvalidTransitionError, ErrPreconditionFailed,
 // ErrSessionFinal, ErrCorrelationMismatch, ErrProviderManaged.
 func (s *Session) Patch(p Patch, actor events.Actor, now time.Time) ([]events.Draft, error) {
-	if err := p.validate(); err != nil {
+	if err := p.Check(); err != nil {
 		return nil, err
 	}
 	changes, err := s.changesOf(p)
@@ -86,7 +86,8 @@ func (s *Session) Patch(p Patch, actor events.Actor, now time.Time) ([]events.Dr
 	return drafts, nil
 }
 
-func (p Patch) validate() error {
+// Check returns everything that is wrong with the patch whatever the session is, as an *InvalidError.
+func (p Patch) Check() error {
 	var found faults
 	if p.Status != nil {
 		if _, known := transitions[*p.Status]; !known {

@@ -22,6 +22,22 @@ type TokenWish struct {
 	DisplayName *string
 }
 
+// Check returns everything that is wrong with the wish, as an *InvalidError.
+func (wish TokenWish) Check() error {
+	var found faults
+	if wish.TTLSeconds != nil {
+		seconds := *wish.TTLSeconds
+		if seconds < int64(MinTokenTTL/time.Second) || seconds > int64(MaxTokenTTL/time.Second) {
+			found.add("/ttlSeconds", FaultValue, fmt.Sprintf("must be %d to %d", MinTokenTTL/time.Second, MaxTokenTTL/time.Second))
+		}
+	}
+	if wish.DeviceID != nil && !deviceIDForm.MatchString(*wish.DeviceID) {
+		found.add("/deviceId", FaultFormat, "must be 1 to 64 of A-Z, a-z, 0-9, _ and -")
+	}
+	found.checkText("/displayName", wish.DisplayName, MaxDisplayName)
+	return found.err()
+}
+
 // TokenGrant is what a token is to give.
 type TokenGrant struct {
 	Role events.Role
@@ -34,22 +50,12 @@ func (s *Session) GrantToken(caller Principal, wish TokenWish) (TokenGrant, erro
 	if err := s.Authorize(caller, ActionToken); err != nil {
 		return TokenGrant{}, err
 	}
-	ttl := DefaultTokenTTL
-	var found faults
-	if wish.TTLSeconds != nil {
-		seconds := *wish.TTLSeconds
-		if seconds < int64(MinTokenTTL/time.Second) || seconds > int64(MaxTokenTTL/time.Second) {
-			found.add("/ttlSeconds", FaultValue, fmt.Sprintf("must be %d to %d", MinTokenTTL/time.Second, MaxTokenTTL/time.Second))
-		} else {
-			ttl = time.Duration(seconds) * time.Second
-		}
-	}
-	if wish.DeviceID != nil && !deviceIDForm.MatchString(*wish.DeviceID) {
-		found.add("/deviceId", FaultFormat, "must be 1 to 64 of A-Z, a-z, 0-9, _ and -")
-	}
-	found.checkText("/displayName", wish.DisplayName, MaxDisplayName)
-	if err := found.err(); err != nil {
+	if err := wish.Check(); err != nil {
 		return TokenGrant{}, err
+	}
+	ttl := DefaultTokenTTL
+	if wish.TTLSeconds != nil {
+		ttl = time.Duration(*wish.TTLSeconds) * time.Second
 	}
 	if s.Final() {
 		return TokenGrant{}, ErrSessionFinal

@@ -83,6 +83,26 @@ func decodeObject(text []byte, form form, required ...string) error {
 	return nil
 }
 
+// withRules adds to a refusal of fields what the domain finds wrong with those that could be read, so that everything is told at once. Any
+// other err stays as it is.
+func withRules(err, broken error) error {
+	var refused problem.Problem
+	var invalid *domain.InvalidError
+	if !errors.As(err, &refused) || refused.Code != problem.InvalidRequest.Code || len(refused.Errors) == 0 || !errors.As(broken, &invalid) {
+		return err
+	}
+	all := refused.Errors
+	for _, fault := range invalid.Faults {
+		told := slices.ContainsFunc(refused.Errors, func(e problem.FieldError) bool {
+			return e.Pointer == fault.Pointer || strings.HasPrefix(e.Pointer, fault.Pointer+"/") || strings.HasPrefix(fault.Pointer, e.Pointer+"/")
+		})
+		if !told {
+			all = append(all, problem.FieldError{Pointer: fault.Pointer, Code: fault.Code, Message: fault.Message})
+		}
+	}
+	return refused.WithErrors(all...)
+}
+
 // syntaxProblem says where the body is not the JSON that we take.
 func syntaxProblem(err error) problem.Problem {
 	fault := problem.FieldError{Code: "syntax", Message: "is not valid JSON"}

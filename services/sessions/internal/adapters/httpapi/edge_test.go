@@ -132,6 +132,39 @@ func TestWrongTypes(t *testing.T) {
 	b.quiet()
 }
 
+// TestTypesAndRulesAreToldAtOnce: wrong types, unknown fields and what breaks a rule, in one answer.
+func TestTypesAndRulesAreToldAtOnce(t *testing.T) {
+	b := setup(t)
+	path := b.session("")
+	long := strings.Repeat("x", 300)
+	for i, test := range []struct {
+		body string
+		want map[string]string
+	}{
+		{
+			`{"kind":"hologram","provider":7,"title":"` + long + `","metadata":[],"x/y":1,"members":[{"userId":"a b","role":"king"},{"userId":3,"role":"viewer"},4]}`,
+			map[string]string{
+				"/kind": "invalid_value", "/provider": "invalid_type", "/title": "too_long", "/metadata": "invalid_type", "/x~1y": "unknown_field",
+				"/members/0/userId": "invalid_format", "/members/0/role": "invalid_value", "/members/1/userId": "invalid_type", "/members/2": "invalid_type",
+			},
+		},
+		{
+			`{"status":"over","endReason":"","title":1,"providerRoomId":"a b","nonsense":null}`,
+			map[string]string{
+				"/status": "invalid_value", "/title": "invalid_type", "/providerRoomId": "invalid_format", "/nonsense": "unknown_field",
+			},
+		},
+		{`{"ttlSeconds":"60","deviceId":"a b","displayName":"` + long + `"}`, map[string]string{
+			"/ttlSeconds": "invalid_type", "/deviceId": "invalid_format", "/displayName": "too_long",
+		}},
+	} {
+		e := endpoints(path)[i]
+		found := b.do(call{e.method, e.path, "alice", test.body, nil}).problem(http.StatusBadRequest, "invalid_request").faults()
+		delete(found, "/endReason") // empty, and without an end: two faults of one field
+		require.Equal(t, test.want, found)
+	}
+}
+
 func TestNumbersInMetadata(t *testing.T) {
 	b := setup(t)
 	path := b.session("")

@@ -81,7 +81,9 @@ func TestPatchIsAllOrNothing(t *testing.T) {
 	before := b.do(call{http.MethodGet, path, "alice", "", nil})
 	b.do(call{http.MethodPatch, path, "alice", `{"title":"x","status":"failed"}`, nil}).problem(http.StatusConflict, "invalid_transition")
 	r := b.do(call{http.MethodPatch, path, "alice", `{"title":"","status":"gone","endReason":"why","providerCallId":"a b","ownerId":"bob"}`, nil}).problem(http.StatusBadRequest, "invalid_request")
-	require.Equal(t, map[string]string{"/ownerId": "unknown_field"}, r.faults())
+	require.Equal(t, map[string]string{
+		"/ownerId": "unknown_field", "/status": "invalid_value", "/endReason": "not_allowed", "/title": "required", "/providerCallId": "invalid_format",
+	}, r.faults())
 	r = b.do(call{http.MethodPatch, path, "alice", `{"title":"","status":"gone","endReason":"why","providerCallId":"a b"}`, nil}).problem(http.StatusBadRequest, "invalid_request")
 	require.Equal(t, map[string]string{"/title": "required", "/status": "invalid_value", "/endReason": "not_allowed", "/providerCallId": "invalid_format"}, r.faults())
 	after := b.do(call{http.MethodGet, path, "alice", "", nil})

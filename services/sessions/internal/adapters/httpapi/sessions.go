@@ -27,6 +27,7 @@ func (a API) createSession(c *gin.Context) {
 			"metadata": objectValue(&spec.Metadata, false),
 			"members":  memberList(&spec.Members),
 		})
+		err = withRules(err, asOwner(caller(c), spec).Check())
 	}
 	if err == nil {
 		once, err = idempotency(c.Request, text, sessionCreated)
@@ -41,6 +42,14 @@ func (a API) createSession(c *gin.Context) {
 		return
 	}
 	respond(c, response, replayed)
+}
+
+// asOwner names the caller where the spec names nobody.
+func asOwner(caller domain.Principal, spec domain.Spec) domain.Spec {
+	if spec.OwnerID == "" {
+		spec.OwnerID = caller.UserID
+	}
+	return spec
 }
 
 func (a API) create(
@@ -89,6 +98,7 @@ func (a API) updateSession(c *gin.Context) {
 		"providerParticipantId": textPointer(&patch.ProviderParticipantID),
 		"providerCallId":        textPointer(&patch.ProviderCallID),
 	}, mediaMergePatch, mediaJSON)
+	err = withRules(err, patch.Check())
 	if err == nil {
 		patch.Expect, err = ifMatch(c.Request)
 	}

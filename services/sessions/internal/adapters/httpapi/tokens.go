@@ -28,7 +28,7 @@ func (a API) issueToken(c *gin.Context) {
 		"displayName": textPointer(&wish.DisplayName),
 	})
 	if err != nil {
-		fail(c, err)
+		fail(c, withRules(err, wish.Check()))
 		return
 	}
 	token, err := a.Token.Do(c.Request.Context(), caller(c), id, wish)
