@@ -79,5 +79,5 @@ func TestEveryTypeIsInEveryFile(t *testing.T) {
 	assert.Contains(t, catalogue, "| `members[].role` | string | one of `host`, `participant`, `viewer` |")
 	assert.Contains(t, catalogue, "| `changes.title` | string or null, optional | 1 to 200 characters |")
 	assert.Contains(t, typescript, "    readonly title?: Title;\n")
-	assert.Contains(t, typescript, "/** The new value of each field that changed. At least 1 fields. */\n")
+	assert.Contains(t, typescript, "/** The new value of each field that changed. At least 1 field. */\n")
 }

@@ -23,13 +23,14 @@ func TestTypeScriptOfSchemas(t *testing.T) {
 		`{"type": "array", "items": {"$ref": "#/$defs/role"}}`:           "readonly Role[]",
 		`{"type": "array"}`:  "readonly unknown[]",
 		`{"type": "object"}`: "{ readonly [name: string]: unknown }",
-		`{"type": "object", "additionalProperties": {"type": "string"}}`:                        "{ readonly [name: string]: string }",
-		`{"oneOf": [{"type": "string"}, {"type": "boolean"}]}`:                                  "((string) | (boolean))",
-		`{"type": "string", "allOf": [{"enum": ["a", "b"]}]}`:                                   `string & ("a" | "b")`,
-		`{"properties": {"a": {"const": 1}}}`:                                                   "{\n  readonly a?: 1;\n}",
-		`{"type": "object", "required": ["a"], "properties": {"a": {"type": "boolean"}}}`:       "{\n  readonly a: boolean;\n}",
-		`{"properties": {"a": {"type": "string", "description": "Why. */ x"}}}`:                 "{\n  /** Why. *\\/ x */\n  readonly a?: string;\n}",
-		`{"type": ["object", "null"], "properties": {"a": {"type": "string", "maxLength": 3}}}`: "{\n  /** At most 3 characters. */\n  readonly a?: string;\n} | null",
+		`{"type": "object", "additionalProperties": {"type": "string"}}`:                  "{ readonly [name: string]: string }",
+		`{"oneOf": [{"type": "string"}, {"type": "boolean"}]}`:                            "((string) | (boolean))",
+		`{"type": "string", "allOf": [{"enum": ["a", "b"]}]}`:                             `string & ("a" | "b")`,
+		`{"properties": {"a": {"const": 1}}}`:                                             "{\n  readonly a?: 1;\n}",
+		`{"type": "object", "required": ["a"], "properties": {"a": {"type": "boolean"}}}`: "{\n  readonly a: boolean;\n}",
+		`{"properties": {"a": {"type": "string", "description": "Why. */ x"}}}`:           "{\n  /** Why. *\\/ x */\n  readonly a?: string;\n}",
+		`{"type": ["object", "null"], "properties": {"a": {"type": "string", "maxLength": 3}}}`: "{\n" +
+			"  /** At most 3 characters. */\n  readonly a?: string;\n} | null",
 	} {
 		written, err := w.value("", node(t, schema))
 		require.NoError(t, err, schema)
@@ -45,11 +46,12 @@ func TestRulesInWords(t *testing.T) {
 	for schema, want := range map[string][]string{
 		`{"type": "string", "description": "Nothing."}`:            nil,
 		`{"minimum": 1, "maximum": 5}`:                             {"1 to 5"},
-		`{"exclusiveMinimum": 0}`:                                  {"at least 0 (exclusive)"},
+		`{"exclusiveMinimum": 0}`:                                  {"exclusiveMinimum `0`"},
+		`{"minItems": 1}`:                                          {"at least 1 item"},
 		`{"maxItems": 3, "items": {}}`:                             {"at most 3 items"},
 		`{"pattern": "^a|b$", "format": "date"}`:                   {"matches `^a|b$`", "format date"},
 		`{"const": true}`:                                          {"always `true`"},
-		`{"uniqueItems": true}`:                                    {"uniqueItems `true`"},
+		`{"uniqueItems": true}`:                                    {"no item twice"},
 		`{"if": {"required": ["a"]}, "then": {"required": ["b"]}}`: {"if `{\"required\":[\"a\"]}`", "then `{\"required\":[\"b\"]}`"},
 	} {
 		told, err := rules(node(t, schema))

@@ -15,7 +15,6 @@ var structural = []string{
 // ranges are the keywords that bound the same thing from both sides, and what they count.
 var ranges = []struct{ low, high, unit string }{
 	{"minimum", "maximum", ""},
-	{"exclusiveMinimum", "exclusiveMaximum", " (exclusive)"},
 	{"minLength", "maxLength", " characters"},
 	{"minItems", "maxItems", " items"},
 	{"minProperties", "maxProperties", " fields"},
@@ -31,9 +30,9 @@ func rules(node *object) ([]string, error) {
 		case low != nil && high != nil:
 			told = append(told, fmt.Sprintf("%v to %v%s", low, high, r.unit))
 		case low != nil:
-			told = append(told, fmt.Sprintf("at least %v%s", low, r.unit))
+			told = append(told, fmt.Sprintf("at least %v%s", low, unit(low, r.unit)))
 		case high != nil:
-			told = append(told, fmt.Sprintf("at most %v%s", high, r.unit))
+			told = append(told, fmt.Sprintf("at most %v%s", high, unit(high, r.unit)))
 		}
 	}
 	for _, keyword := range node.names {
@@ -44,6 +43,8 @@ func rules(node *object) ([]string, error) {
 			told = append(told, fmt.Sprintf("matches `%v`", value))
 		case keyword == "format":
 			told = append(told, fmt.Sprintf("format %v", value))
+		case keyword == "uniqueItems" && value == true:
+			told = append(told, "no item twice")
 		default:
 			quoted, err := encode(value)
 			if err != nil {
@@ -60,6 +61,14 @@ func rules(node *object) ([]string, error) {
 		}
 	}
 	return told, nil
+}
+
+// unit is what is counted, in the singular for one.
+func unit(count any, units string) string {
+	if fmt.Sprint(count) == "1" {
+		return strings.TrimSuffix(units, "s")
+	}
+	return units
 }
 
 func isRange(keyword string) bool {

@@ -351,9 +351,9 @@ export interface ActionRequiresConfirmationPayload {
   readonly risk: Risk;
   /** Who wants it; null where the orchestrator came up with it by itself. */
   readonly requestedBy: PartyOrNull;
-  /** Who may confirm: one of these users, or any member of this role. One confirmation is enough. At least 1 fields. */
+  /** Who may confirm: one of these users, or any member of this role. One confirmation is enough. At least 1 field. */
   readonly confirmBy: {
-    /** 1 to 100 items; uniqueItems `true`. */
+    /** 1 to 100 items; no item twice. */
     readonly userIds?: readonly UserId[];
     readonly role?: Role;
   };
@@ -385,7 +385,7 @@ export interface BillingAdjustmentCreatedPayload {
   readonly meter: Meter;
   /** What one of the quantity is, in the singular. */
   readonly unit: Unit;
-  /** What is added to the record; negative takes away. At least 1 fields. */
+  /** What is added to the record; negative takes away. At least 1 field. */
   readonly change: {
     /** A decimal number as text: no reader rounds it. */
     readonly quantity?: SignedQuantity;
@@ -834,7 +834,7 @@ export interface CallTrackUnpublishedEvent extends Envelope {
 
 /** The payload of call.updated. */
 export interface CallUpdatedPayload {
-  /** The new value of each field that changed. At least 1 fields. */
+  /** The new value of each field that changed. At least 1 field. */
   readonly changes: {
     readonly status?: "created" | "active" | "reconnecting" | "ended" | "failed";
     readonly endReason?: Reason;
