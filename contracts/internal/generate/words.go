@@ -36,31 +36,39 @@ func rules(node *object) ([]string, error) {
 		}
 	}
 	for _, keyword := range node.names {
-		value := node.values[keyword]
-		switch {
-		case slices.Contains(structural, keyword) || isRange(keyword):
-		case keyword == "pattern":
-			told = append(told, fmt.Sprintf("matches `%v`", value))
-		case keyword == "format":
-			told = append(told, fmt.Sprintf("format %v", value))
-		case keyword == "uniqueItems" && value == true:
-			told = append(told, "no item twice")
-		default:
-			quoted, err := encode(value)
-			if err != nil {
-				return nil, err
-			}
-			switch keyword {
-			case "const":
-				told = append(told, fmt.Sprintf("always `%s`", quoted))
-			case "enum":
-				told = append(told, "one of "+quotedList(node.list(keyword)))
-			default:
-				told = append(told, fmt.Sprintf("%s `%s`", keyword, quoted))
-			}
+		if slices.Contains(structural, keyword) || isRange(keyword) {
+			continue
 		}
+		words, err := rule(node, keyword)
+		if err != nil {
+			return nil, err
+		}
+		told = append(told, words)
 	}
 	return told, nil
+}
+
+// rule tells in words what one keyword asks.
+func rule(node *object, keyword string) (string, error) {
+	value := node.values[keyword]
+	quoted, err := encode(value)
+	if err != nil {
+		return "", err
+	}
+	switch {
+	case keyword == "pattern":
+		return fmt.Sprintf("matches `%v`", value), nil
+	case keyword == "format":
+		return fmt.Sprintf("format %v", value), nil
+	case keyword == "uniqueItems" && value == true:
+		return "no item twice", nil
+	case keyword == "const":
+		return fmt.Sprintf("always `%s`", quoted), nil
+	case keyword == "enum":
+		return "one of " + quotedList(node.list(keyword)), nil
+	default:
+		return fmt.Sprintf("%s `%s`", keyword, quoted), nil
+	}
 }
 
 // unit is what is counted, in the singular for one.
