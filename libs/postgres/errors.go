@@ -35,10 +35,10 @@ func IsUniqueViolation(err error, constraint string) bool {
 	return constraint == "" && errors.Is(err, gorm.ErrDuplicatedKey)
 }
 
-// IsLockTimeout tells whether err says that a lock was not to be had within lock_timeout.
-func IsLockTimeout(err error) bool {
+// IsStatementTimeout tells whether err says that a statement was not done within statement_timeout.
+func IsStatementTimeout(err error) bool {
 	var pgErr *pgconn.PgError
-	return errors.As(err, &pgErr) && pgErr.Code == lockNotAvailable
+	return errors.As(err, &pgErr) && pgErr.Code == queryCanceled
 }
 
 // IsTransient tells whether the same work may succeed when it is done again: the server is away, restarting or short of resources, the

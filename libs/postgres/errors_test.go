@@ -37,10 +37,10 @@ func TestTransientStates(t *testing.T) {
 	assert.False(t, IsTransient(nil))
 }
 
-func TestLockTimeout(t *testing.T) {
+func TestStatementTimeout(t *testing.T) {
 	t.Parallel()
-	assert.True(t, IsLockTimeout(fmt.Errorf("work: %w", &pgconn.PgError{Code: "55P03"})))
-	assert.False(t, IsLockTimeout(&pgconn.PgError{Code: "57014"}))
-	assert.False(t, IsLockTimeout(io.EOF))
-	assert.False(t, IsLockTimeout(nil))
+	assert.True(t, IsStatementTimeout(fmt.Errorf("work: %w", &pgconn.PgError{Code: "57014"})))
+	assert.False(t, IsStatementTimeout(&pgconn.PgError{Code: "55P03"}))
+	assert.False(t, IsStatementTimeout(io.EOF))
+	assert.False(t, IsStatementTimeout(nil))
 }

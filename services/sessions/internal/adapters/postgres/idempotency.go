@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"gorm.io/gorm"
-	"gorm.io/gorm/clause"
 
 	"github.com/callplane/callplane/libs/postgres"
 	"github.com/callplane/callplane/services/sessions/internal/ports"
@@ -65,41 +64,47 @@ func (s *Store) Once(
 	return response, replayed, nil
 }
 
-// takeovers bounds how often a key is claimed again that was found to have served its time.
-const takeovers = 3
+// patienceStatement bounds the next statement, and tells what bounded it before.
+const patienceStatement = `
+WITH before AS MATERIALIZED (SELECT current_setting('statement_timeout') AS bound)
+SELECT bound FROM before, set_config('statement_timeout', @patience, true)`
 
-// claimKey makes the key the transaction's and returns nil, or returns the row of the request that came first.
+// takeKeyStatement makes the key the transaction's where nobody has it or its time is served, and takes the bound off again. The bound is the
+// statement's and not the lock's: where the first request fails, a repeat may wait on for the next one that came before it, and
+// lock_timeout would begin anew with each.
+const takeKeyStatement = `
+WITH claimed AS (
+	INSERT INTO idempotency_keys AS k (user_id, key, fingerprint, keep_until) VALUES (@user, @key, @fingerprint, @keep_until)
+	    ON CONFLICT (user_id, key) DO UPDATE
+	   SET fingerprint = excluded.fingerprint, keep_until = excluded.keep_until, status = NULL, headers = NULL, body = NULL
+	 WHERE k.keep_until <= @at
+	RETURNING 1
+)
+SELECT (SELECT count(*) FROM claimed) FROM set_config('statement_timeout', @bound, true)`
+
+// claimKey makes the key the transaction's and returns nil, or returns the row of the request that came first, locked.
 func claimKey(tx *gorm.DB, request ports.KeyedRequest) (*keyRow, error) {
 	patience := strconv.FormatInt(ports.IdempotencyPatience.Milliseconds(), 10)
-	if err := tx.Exec("SELECT set_config('lock_timeout', ?, true)", patience).Error; err != nil {
+	var bound string
+	if err := tx.Raw(patienceStatement, map[string]any{"patience": patience}).Scan(&bound).Error; err != nil {
 		return nil, err
 	}
-	row := keyRow{UserID: request.UserID, Key: request.Key, Fingerprint: request.Fingerprint[:], KeepUntil: request.KeepUntil}
-	for range takeovers {
-		inserted := tx.Clauses(clause.OnConflict{DoNothing: true}).
-			Select("user_id", "key", "fingerprint", "keep_until").Create(&row)
-		switch {
-		case postgres.IsLockTimeout(inserted.Error):
-			return nil, ports.ErrIdempotencyInProgress
-		case inserted.Error != nil:
-			return nil, inserted.Error
-		case inserted.RowsAffected == 1:
-			return nil, nil // This is the first request.
-		}
-		var first keyRow
-		err := tx.Where("user_id = ? AND key = ? AND keep_until > ?", request.UserID, request.Key, request.At).Take(&first).Error
-		if err == nil {
-			return &first, nil
-		}
-		if !errors.Is(err, gorm.ErrRecordNotFound) {
-			return nil, err
-		}
-		err = tx.Where("user_id = ? AND key = ? AND keep_until <= ?", request.UserID, request.Key, request.At).Delete(&keyRow{}).Error
-		if err != nil {
-			return nil, err
-		}
+	var claimed int64
+	err := tx.Raw(takeKeyStatement, map[string]any{
+		"user": request.UserID, "key": request.Key, "fingerprint": request.Fingerprint[:], "keep_until": request.KeepUntil,
+		"at": request.At, "bound": bound,
+	}).Scan(&claimed).Error
+	switch {
+	case postgres.IsStatementTimeout(err):
+		return nil, ports.ErrIdempotencyInProgress
+	case err != nil:
+		return nil, err
+	case claimed == 1:
+		return nil, nil // This is the first request.
 	}
-	return nil, fmt.Errorf("claim a key: others take it again and again: %w", ports.ErrUnavailable)
+	var first keyRow
+	err = tx.Where("user_id = ? AND key = ?", request.UserID, request.Key).Take(&first).Error
+	return &first, err
 }
 
 func keepResponse(tx *gorm.DB, request ports.KeyedRequest, response ports.Response) error {

@@ -3,8 +3,11 @@
 package postgres_test
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -124,4 +127,52 @@ func TestTwoReplicasWithOneKey(t *testing.T) {
 		require.Equal(t, responses[0].Body, response.Body)
 	}
 	require.EqualValues(t, 1, count(t, connect(t, url), "sessions"))
+}
+
+// waiting waits until n statements of this database wait for a lock.
+func waiting(t *testing.T, db *gorm.DB, n int64) {
+	t.Helper()
+	testkit.Eventually(t, 20*time.Second, func(context.Context) error {
+		var found int64
+		err := db.Raw("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'").Scan(&found).Error
+		if err == nil && found < n {
+			err = fmt.Errorf("%d of %d wait", found, n)
+		}
+		return err
+	})
+}
+
+// TestARepeatWaitsOnceHoweverManyComeBeforeIt: when the first request fails and another one takes over, a repeat does not begin to wait anew.
+// An old row gives the order in which they come.
+func TestARepeatWaitsOnceHoweverManyComeBeforeIt(t *testing.T) {
+	url, _ := testkit.Postgres(t).Database(t, "sessions", migrate)
+	db := connect(t, url)
+	store := postgres.NewStore(db, "call.events", func(...string) {})
+	old := keyedRequest()
+	old.At, old.KeepUntil = old.At.Add(-48*time.Hour), old.At.Add(-24*time.Hour)
+	_, _, err := store.Once(t.Context(), old, func(inner ports.SessionStore) (ports.Response, error) { return creation(t, inner) })
+	require.NoError(t, err)
+
+	const lock = "SELECT 1 FROM idempotency_keys FOR UPDATE"
+	first := db.Begin()
+	require.NoError(t, first.Exec(lock).Error)
+	second, queued, released := connect(t, url).Begin(), make(chan error, 1), make(chan error, 2)
+	go func() { queued <- second.Exec(lock).Error }()
+	waiting(t, db, 1)
+	repeat := make(chan error, 1)
+	// The first gives up just before the repeat's patience ends, the second long after it and before a second patience would.
+	time.AfterFunc(ports.IdempotencyPatience*9/10, func() { released <- first.Rollback().Error })
+	time.AfterFunc(ports.IdempotencyPatience*17/10, func() {
+		err := <-queued
+		released <- errors.Join(err, second.Rollback().Error)
+	})
+	go func() {
+		_, _, err := store.Once(t.Context(), keyedRequest(), func(inner ports.SessionStore) (ports.Response, error) { return creation(t, inner) })
+		repeat <- err
+	}()
+	told := <-repeat
+	for range 2 {
+		require.NoError(t, <-released)
+	}
+	require.ErrorIs(t, told, ports.ErrIdempotencyInProgress)
 }
