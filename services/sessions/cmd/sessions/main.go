@@ -25,13 +25,16 @@ func main() {
 	os.Exit(status)
 }
 
+// takesArguments names the commands that do.
+var takesArguments = map[string]bool{"verify": true, "quarantine": true}
+
 // run carries out a command and returns the status to exit with.
 func run(ctx context.Context, args, environ []string, out, errOut io.Writer) int {
 	command := "serve"
 	if len(args) > 0 {
 		command = args[0]
 	}
-	if len(args) > 1 {
+	if len(args) > 1 && !takesArguments[command] {
 		command = ""
 	}
 	var status int
@@ -45,6 +48,10 @@ func run(ctx context.Context, args, environ []string, out, errOut io.Writer) int
 		_, err = fmt.Fprintln(out, version)
 	case "healthcheck":
 		err = healthcheck(environ) //nolint:contextcheck // It bounds itself, shorter than who asks waits.
+	case "verify":
+		status, err = wiring.Verify(ctx, args[1:], environ, out, errOut)
+	case "quarantine":
+		err = wiring.Quarantine(ctx, args[1:], environ, out)
 	case "help", "--help", "-h":
 		err = wiring.Usage(out)
 	default:

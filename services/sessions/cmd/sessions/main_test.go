@@ -33,6 +33,23 @@ func TestCommands(t *testing.T) {
 	}
 }
 
+func TestAuditCommands(t *testing.T) {
+	for _, test := range []struct{ args, wrong string }{
+		{"verify", "DATABASE_URL"}, {"verify --session x", "--session"}, {"verify --loud", "usage: sessions verify"}, {"verify now", "now"},
+		{"quarantine", "usage: sessions quarantine list"}, {"quarantine empty", "usage"}, {"quarantine list --limit 0", "--limit"},
+		{"quarantine list", "DATABASE_URL"},
+	} {
+		status, out, errOut := command(t, nil, strings.Fields(test.args)...)
+		require.Equal(t, 1, status, test.args)
+		require.Empty(t, out)
+		require.Contains(t, errOut, test.wrong, test.args)
+		require.NotContains(t, errOut, "AMQP_URL")
+	}
+	_, out, _ := command(t, nil, "--help")
+	require.Contains(t, out, "verify")
+	require.Contains(t, out, "quarantine")
+}
+
 func TestBadSettings(t *testing.T) {
 	status, _, errOut := command(t, []string{"DATABASE_URL=postgres://u:geheim@h/d", "AUTH_MODE=none"})
 	require.NotZero(t, status)

@@ -63,6 +63,8 @@ Commands:
   migrate      bring the database schema up to date, and exit
   version      show the version
   healthcheck  ask the service on this machine whether it is ready; exit 0 or 1
+  verify       compare every stored session with its log, or one with --session ID; exit 1 where one differs
+  quarantine   list [--session ID] [--limit N] [--json]: what came in and made no valid change, the latest first
   help         show this
 
 Settings, by environment (secrets also as <NAME>_FILE, the path of a file):

@@ -67,6 +67,43 @@ func TestHandler(t *testing.T) {
 	require.Empty(t, store.Quarantine())
 }
 
+// TestWhatServicesSay comes from the users of orchestrator and billing, each in their own name and of their own families.
+func TestWhatServicesSay(t *testing.T) {
+	store, counters := memory.NewStore(), &memory.Counters{}
+	handle := amqp.NewHandler(app.ApplyEvent{Store: store, Clock: memory.NewClock(portstest.Start), IDs: memory.IDs{}, Counters: counters})
+	session, log := portstest.NewSession(t)
+	_, err := store.Create(t.Context(), session, log)
+	require.NoError(t, err)
+	from := func(user string, e events.Accepted) rabbitmq.Delivery {
+		d := delivery(e)
+		d.UserID = user
+		return d
+	}
+	id, nowhere := session.ID(), portstest.NewID(t)
+	spoken, billed := portstest.Said(t, id, portstest.NewID(t), portstest.Spoken("yes")), portstest.Said(t, id, portstest.NewID(t), portstest.Billed())
+	for _, d := range []rabbitmq.Delivery{from(events.ProducerOrchestrator, spoken), from(events.ProducerBilling, billed), from(events.ProducerBilling, billed)} {
+		require.NoError(t, handle(t.Context(), d))
+	}
+	require.NoError(t, handle(t.Context(), from(events.ProducerOrchestrator, portstest.Said(t, nowhere, portstest.NewID(t), portstest.Spoken("lost")))))
+	require.NoError(t, handle(t.Context(), from(events.ProducerOrchestrator, portstest.Said(t, id, spoken.EventID, portstest.Spoken("no")))))
+	for reason, d := range map[events.Reason]rabbitmq.Delivery{
+		events.ForbiddenProducer: from(events.ProducerOrchestrator, billed),
+		events.ForbiddenActor:    from(events.ProducerOrchestrator+".asr", spoken),
+	} {
+		var rejected *rabbitmq.Rejected
+		require.ErrorAs(t, handle(t.Context(), d), &rejected, string(reason))
+		require.Equal(t, string(reason), rejected.Reason)
+	}
+	require.Equal(t, 2, counters.Count("appended", ""))
+	require.Equal(t, 1, counters.Count("duplicate", ""))
+	require.Equal(t, 1, counters.Count("quarantined", "unknown_session"))
+	require.Equal(t, 1, counters.Count("quarantined", "event_id_conflict"))
+	page, err := store.Events(t.Context(), ports.System(), id, ports.PageRequest{Limit: 10})
+	require.NoError(t, err)
+	require.Len(t, page.Items, 3)
+	require.Len(t, store.Outbox(), 1, "they have published it themselves")
+}
+
 // awayStore is a database that is away.
 type awayStore struct{ *memory.Store }
 

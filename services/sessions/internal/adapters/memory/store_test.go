@@ -28,6 +28,14 @@ func TestCheckpoints(t *testing.T) {
 	})
 }
 
+func TestAudit(t *testing.T) {
+	portstest.Audit(t, func(*testing.T) portstest.AuditUnderTest {
+		store := memory.NewStore()
+		audit := memory.Audit{Store: store}
+		return portstest.AuditUnderTest{StoreUnderTest: portstest.StoreUnderTest{Store: store}, Audit: audit, SetsAside: audit}
+	})
+}
+
 func TestIdempotencyStore(t *testing.T) {
 	portstest.IdempotencyStore(t, func(*testing.T) portstest.KeyedUnderTest {
 		store := memory.NewStore()

@@ -146,6 +146,15 @@ type wholeRow struct {
 }
 
 func (w wholeRow) session() (*domain.Session, error) {
+	s, err := w.snapshot()
+	if err != nil {
+		return nil, err
+	}
+	return domain.Hydrate(s)
+}
+
+// snapshot is the state as it is stored, whether or not it is a possible one.
+func (w wholeRow) snapshot() (domain.Snapshot, error) {
 	r := w.Session
 	s := domain.Snapshot{
 		ID: r.ID, OwnerID: r.OwnerID, Status: events.Status(r.Status), Title: r.Title, Kind: events.Kind(r.Kind), Provider: r.Provider,
@@ -160,25 +169,25 @@ func (w wholeRow) session() (*domain.Session, error) {
 	}
 	var members []memberRow
 	if err := json.Unmarshal([]byte(w.Members), &members); err != nil {
-		return nil, fmt.Errorf("read the members of session %s: %w", r.ID, err)
+		return domain.Snapshot{}, fmt.Errorf("read the members of session %s: %w", r.ID, err)
 	}
 	for _, m := range members {
 		s.Members = append(s.Members, events.Member{UserID: m.UserID, Role: events.Role(m.Role)})
 	}
 	var participants []participantRow
 	if err := json.Unmarshal([]byte(w.Participants), &participants); err != nil {
-		return nil, fmt.Errorf("read the participants of session %s: %w", r.ID, err)
+		return domain.Snapshot{}, fmt.Errorf("read the participants of session %s: %w", r.ID, err)
 	}
 	for _, p := range participants {
 		var tracks []string
 		if err := json.Unmarshal(p.OpenTracks, &tracks); err != nil {
-			return nil, fmt.Errorf("read the tracks of session %s: %w", r.ID, err)
+			return domain.Snapshot{}, fmt.Errorf("read the tracks of session %s: %w", r.ID, err)
 		}
 		s.Participants = append(s.Participants, domain.Participant{
 			Identity: p.Identity, UserID: p.UserID, Presence: domain.Presence(p.Presence), JoinedAt: p.JoinedAt.UTC(), OpenTracks: tracks,
 		})
 	}
-	return domain.Hydrate(s)
+	return s, nil
 }
 
 func utc(t *time.Time) *time.Time {
