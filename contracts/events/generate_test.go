@@ -131,6 +131,16 @@ func anything() *rapid.Generator[any] {
 	)
 }
 
+// rawPayload is a payload as it was drawn.
+type rawPayload struct {
+	eventType events.Type
+	text      json.RawMessage
+}
+
+func (p rawPayload) EventType() events.Type { return p.eventType }
+
+func (p rawPayload) MarshalJSON() ([]byte, error) { return p.text, nil }
+
 func encoded(t require.TestingT, value any) []byte {
 	text, err := json.Marshal(value)
 	require.NoError(t, err)

@@ -23,7 +23,7 @@ func TestWhatIsSealedIsAccepted(t *testing.T) {
 			drawn := payloadsOf(t, eventType)
 			rapid.Check(t, func(r *rapid.T) {
 				text := encoded(r, drawn.Draw(r, "payload"))
-				sealed, err := events.Seal(eventID, sessionID, draftOf(events.RawPayload{Type: eventType, JSON: text}))
+				sealed, err := events.Seal(eventID, sessionID, draftOf(rawPayload{eventType, text}))
 				require.NoError(r, err)
 				accepted, err := events.Accept(deliveryFrom(events.Producer(eventType), sealed))
 				require.NoError(r, err)
@@ -57,7 +57,7 @@ func TestNewerMinorsAreKeptWhole(t *testing.T) {
 				deliver := func(version string) (events.Accepted, error) {
 					text := encoded(r, events.Envelope{
 						EventID: eventID, Timestamp: "2026-11-23T08:36:30Z", SessionID: sessionID, Type: eventType,
-						Actor: draftOf(events.RawPayload{Type: eventType}).Actor, Payload: encoded(r, payload), Version: version,
+						Actor: draftOf(rawPayload{eventType: eventType}).Actor, Payload: encoded(r, payload), Version: version,
 					})
 					return events.Accept(delivered(eventType, text))
 				}

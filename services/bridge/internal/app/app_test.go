@@ -63,6 +63,7 @@ func (c *tally) SessionEvent(kind string)     { c.note("session", kind) }
 func (c *tally) RoomDeletion(outcome string)  { c.note("deletion", outcome) }
 func (c *tally) Enforcement(k, o string)      { c.note("enforcement", k, o) }
 func (c *tally) EventMade(kind string)        { c.note("event", kind) }
+func (c *tally) EmissionRefused(kind string)  { c.note("emission refused", kind) }
 func (c *tally) ProviderReachable(bool)       {}
 
 // tokens hands out a token that nobody could mistake for another one.
@@ -165,6 +166,24 @@ func TestAWebhookThatCannotBeStoredComesAgain(t *testing.T) {
 	b.store.Fail(nil)
 	require.NoError(t, b.webhook(joinedBy("alice#default", "EV_1")))
 	require.Len(t, b.store.Events(), 3)
+}
+
+// TestAnEventThatBreaksItsContractIsNotStored: neither it nor what it was about, and it is counted.
+func TestAnEventThatBreaksItsContractIsNotStored(t *testing.T) {
+	b := setup(t)
+	_, err := b.token(nil)
+	require.NoError(t, err)
+	b.tally.take()
+	before := b.state()
+	err = b.webhook(joinedBy("alice#default", "sid with spaces"))
+	var invalid *events.InvalidEventError
+	require.ErrorAs(t, err, &invalid)
+	require.Equal(t, "/payload/participantSid", invalid.Pointer)
+	require.ErrorContains(t, err, "/payload/participantSid")
+	require.Equal(t, []string{"emission refused:call.connected"}, b.tally.take())
+	require.Equal(t, before, b.state())
+	require.Empty(t, b.store.Events())
+	require.Empty(t, b.store.Receipts())
 }
 
 func TestATokenIsMappedBeforeItLeaves(t *testing.T) {
@@ -274,6 +293,12 @@ func TestOtherProvidersAndTypesAreLeftAlone(t *testing.T) {
 	require.NoError(t, b.follow(events.CallCreatedPayload{OwnerID: "alice", Kind: events.KindAudio, Provider: "other", Metadata: []byte(`{}`), SessionVersion: 1,
 		Members: []events.Member{{UserID: "alice", Role: events.RoleHost}}}))
 	require.NoError(t, b.follow(events.CallConnectingPayload{ProviderRoom: events.ProviderRoom{Provider: events.ProviderLiveKit, RoomName: "r", RoomSID: "s"}}))
+	for _, kind := range events.Types() {
+		if events.FamilyOf(kind).OfServices() {
+			require.NoError(t, app.ApplySessionEvent{Mappings: b.store, Tally: b.tally, Nudges: b.nudges}.Do(t.Context(),
+				events.Envelope{Type: kind, SessionID: session, Payload: []byte(`{}`)}))
+		}
+	}
 	require.Empty(t, b.tally.take())
 	require.ErrorIs(t, app.ApplySessionEvent{Mappings: b.store, Tally: b.tally, Nudges: b.nudges}.Do(t.Context(),
 		events.Envelope{Type: events.CallEnded, SessionID: session, Payload: []byte(`[]`)}), app.ErrUnreadable)

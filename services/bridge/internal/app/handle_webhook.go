@@ -27,7 +27,7 @@ func (h HandleWebhook) Do(ctx context.Context, w ports.Webhook) error {
 	var outcome domain.Outcome
 	decide := func(m domain.Mapping) (ports.Change, error) {
 		changed, result := m.Apply(w.Fact, now)
-		sealed, err := seal(m.SessionID(), result.Events)
+		sealed, err := seal(h.Tally, m.SessionID(), result.Events)
 		if err != nil {
 			return ports.Change{}, err
 		}

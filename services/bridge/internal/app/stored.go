@@ -2,16 +2,23 @@
 package app
 
 import (
+	"errors"
+
 	"github.com/callplane/callplane/contracts/events"
 	"github.com/callplane/callplane/services/bridge/internal/domain"
 	"github.com/callplane/callplane/services/bridge/internal/ports"
 )
 
-// seal makes the domain's events ready to be stored; it refuses one that breaks its contract.
-func seal(sessionID string, made []domain.Event) ([]events.Sealed, error) {
+// seal makes the domain's events ready to be stored. One that breaks its contract is refused and counted,
+// and what was to be told by it must not be stored either.
+func seal(tally ports.Tally, sessionID string, made []domain.Event) ([]events.Sealed, error) {
 	sealed := make([]events.Sealed, 0, len(made))
 	for _, e := range made {
 		s, err := events.Seal(e.ID, sessionID, e.Draft)
+		var invalid *events.InvalidEventError
+		if errors.As(err, &invalid) {
+			tally.EmissionRefused(string(invalid.Type))
+		}
 		if err != nil {
 			return nil, err
 		}

@@ -10,6 +10,7 @@ type Tally interface {
 	RoomDeletion(outcome string)      // an attempt to delete a room
 	Enforcement(kind, outcome string) // an attempt to tell the provider of a participant's "removal" or "role"
 	EventMade(kind string)            // a canonical event that was stored for publishing
+	EmissionRefused(kind string)      // a canonical event that breaks its contract; a bug, and nothing was stored
 	ProviderReachable(reachable bool) // what the last probe of the provider found
 }
 

@@ -35,7 +35,7 @@ func setup(t *testing.T) *bundle {
 
 func (b *bundle) create(spec domain.Spec) string {
 	b.t.Helper()
-	view, err := app.CreateSession{Store: b.store, Clock: b.clock, IDs: memory.IDs{}}.Do(b.t.Context(), alice, spec)
+	view, err := app.CreateSession{Store: b.store, Clock: b.clock, IDs: memory.IDs{}, Counters: b.counters}.Do(b.t.Context(), alice, spec)
 	require.NoError(b.t, err)
 	return view.Session.ID()
 }
@@ -132,7 +132,7 @@ func TestATokenIsNotWaitedForLongerThanTheDeadline(t *testing.T) {
 
 func TestOnlyAdminsCreateForOthers(t *testing.T) {
 	b := setup(t)
-	uc := app.CreateSession{Store: b.store, Clock: b.clock, IDs: memory.IDs{}}
+	uc := app.CreateSession{Store: b.store, Clock: b.clock, IDs: memory.IDs{}, Counters: b.counters}
 	_, err := uc.Do(t.Context(), domain.Principal{UserID: "svc", Scopes: []domain.Scope{domain.ScopeRead}}, domain.Spec{OwnerID: "alice"})
 	require.ErrorIs(t, err, domain.ErrForbidden)
 	view, err := uc.Do(t.Context(), domain.Principal{UserID: "svc", Scopes: []domain.Scope{domain.ScopeAdmin}}, domain.Spec{OwnerID: "alice"})
@@ -147,7 +147,7 @@ func TestOnlyAdminsCreateForOthers(t *testing.T) {
 func TestOnlyHostsChange(t *testing.T) {
 	b := setup(t)
 	id := b.create(domain.Spec{Members: []events.Member{{UserID: "bob", Role: events.RoleParticipant}}})
-	uc := app.UpdateSession{Store: b.store, Clock: b.clock, IDs: memory.IDs{}}
+	uc := app.UpdateSession{Store: b.store, Clock: b.clock, IDs: memory.IDs{}, Counters: b.counters}
 	ended := events.StatusEnded
 	_, err := uc.Do(t.Context(), domain.Principal{UserID: "bob"}, id, domain.Patch{Status: &ended})
 	require.ErrorIs(t, err, domain.ErrForbidden)

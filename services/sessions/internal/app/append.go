@@ -2,6 +2,7 @@
 package app
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -9,8 +10,9 @@ import (
 	"github.com/callplane/callplane/services/sessions/internal/ports"
 )
 
-// sealed makes entries of the drafts that begin here. They go to the log and to the outbox.
-func sealed(ids ports.IDs, sessionID string, drafts []events.Draft, now time.Time) ([]ports.Entry, error) {
+// sealed makes entries of the drafts that begin here. They go to the log and to the outbox. One that breaks its contract is refused and
+// counted, and what was to be told by it must not be stored either.
+func sealed(ids ports.IDs, counters ports.Counters, sessionID string, drafts []events.Draft, now time.Time) ([]ports.Entry, error) {
 	entries := make([]ports.Entry, 0, len(drafts))
 	for _, draft := range drafts {
 		id, err := ids.NewID()
@@ -18,6 +20,10 @@ func sealed(ids ports.IDs, sessionID string, drafts []events.Draft, now time.Tim
 			return nil, fmt.Errorf("sealing events of session %s: %w", sessionID, err)
 		}
 		event, err := events.Seal(id, sessionID, draft)
+		var invalid *events.InvalidEventError
+		if errors.As(err, &invalid) {
+			counters.EmissionRefused(string(invalid.Type))
+		}
 		if err != nil {
 			return nil, fmt.Errorf("sealing events of session %s: %w", sessionID, err)
 		}

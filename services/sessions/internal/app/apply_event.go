@@ -39,7 +39,7 @@ func (uc ApplyEvent) Do(ctx context.Context, event events.Accepted) error {
 		switch verdict.Decision {
 		case domain.Append:
 			decision = decidedAppended
-			following, err := sealed(uc.IDs, event.SessionID, verdict.Drafts, now)
+			following, err := sealed(uc.IDs, uc.Counters, event.SessionID, verdict.Drafts, now)
 			entry := ports.Entry{Event: event.Envelope, JSON: event.Raw, Digest: event.Digest, AppendedAt: now}
 			return ports.Intake{Entries: append([]ports.Entry{entry}, following...)}, err
 		case domain.Duplicate:

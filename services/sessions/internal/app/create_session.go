@@ -10,10 +10,11 @@ import (
 
 // CreateSession makes a session for its caller, or with domain.ScopeAdmin for somebody else.
 type CreateSession struct {
-	Store ports.SessionStore
-	Clock ports.Clock
-	IDs   ports.IDs
-	Keys  ports.IdempotencyStore // for DoOnce; it works on the same sessions as Store
+	Store    ports.SessionStore
+	Clock    ports.Clock
+	IDs      ports.IDs
+	Counters ports.Counters
+	Keys     ports.IdempotencyStore // for DoOnce; it works on the same sessions as Store
 }
 
 // DoOnce is Do for a request with a key: the response of a repeat is the first one's, and replayed is true. Whether the caller may make the
@@ -51,7 +52,7 @@ func (uc CreateSession) Do(ctx context.Context, caller domain.Principal, spec do
 	if err != nil {
 		return ports.View{}, err
 	}
-	log, err := sealed(uc.IDs, id, drafts, now)
+	log, err := sealed(uc.IDs, uc.Counters, id, drafts, now)
 	if err != nil {
 		return ports.View{}, err
 	}

@@ -97,7 +97,7 @@ func (e ExpireActivations) one(ctx context.Context, overdue ports.OverdueActivat
 		if len(drafts) > 0 {
 			outcome = activationFailed
 		}
-		return sealed(e.IDs, overdue.SessionID, drafts, now)
+		return sealed(e.IDs, e.Counters, overdue.SessionID, drafts, now)
 	})
 	if errors.Is(err, domain.ErrNotFound) {
 		outcome, err = activationOvertaken, nil

@@ -212,7 +212,7 @@ func (d *deadlines) retention(keep time.Duration) app.DeleteOldSessions {
 func (d *deadlines) end(id string) {
 	d.t.Helper()
 	status := events.StatusEnded
-	_, err := app.UpdateSession{Store: d.store, Clock: d.clock, IDs: memory.IDs{}}.Do(d.t.Context(), alice, id, domain.Patch{Status: &status})
+	_, err := app.UpdateSession{Store: d.store, Clock: d.clock, IDs: memory.IDs{}, Counters: d.counters}.Do(d.t.Context(), alice, id, domain.Patch{Status: &status})
 	require.NoError(d.t, err)
 }
 

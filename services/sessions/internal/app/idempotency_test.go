@@ -18,7 +18,7 @@ import (
 
 func (b *bundle) createOnce(key string) (response ports.Response, replayed bool) {
 	b.t.Helper()
-	uc := app.CreateSession{Store: b.store, Clock: b.clock, IDs: memory.IDs{}, Keys: b.store}
+	uc := app.CreateSession{Store: b.store, Clock: b.clock, IDs: memory.IDs{}, Counters: b.counters, Keys: b.store}
 	response, replayed, err := uc.DoOnce(b.t.Context(), alice, domain.Spec{}, app.Idempotency[ports.View]{
 		Key: key, Respond: func(view ports.View) (ports.Response, error) {
 			return ports.Response{Status: 201, Body: []byte(view.Session.ID())}, nil

@@ -9,9 +9,10 @@ import (
 
 // RemoveMember takes a member off a session: somebody else, or the caller.
 type RemoveMember struct {
-	Store ports.SessionStore
-	Clock ports.Clock
-	IDs   ports.IDs
+	Store    ports.SessionStore
+	Clock    ports.Clock
+	IDs      ports.IDs
+	Counters ports.Counters
 }
 
 // Do removes the member. Errors: those of domain.Session.RemoveMember, ports.ErrUnavailable.
@@ -22,7 +23,7 @@ func (uc RemoveMember) Do(ctx context.Context, caller domain.Principal, id, user
 		if err != nil {
 			return nil, err
 		}
-		return sealed(uc.IDs, id, drafts, now)
+		return sealed(uc.IDs, uc.Counters, id, drafts, now)
 	})
 	return err
 }

@@ -10,9 +10,10 @@ import (
 
 // SetMember adds a member to a session, or changes their role.
 type SetMember struct {
-	Store ports.SessionStore
-	Clock ports.Clock
-	IDs   ports.IDs
+	Store    ports.SessionStore
+	Clock    ports.Clock
+	IDs      ports.IDs
+	Counters ports.Counters
 }
 
 // Do returns whether the member is new. Errors: those of domain.Session.SetMember, ports.ErrUnavailable.
@@ -24,7 +25,7 @@ func (uc SetMember) Do(ctx context.Context, caller domain.Principal, id string, 
 			return nil, err
 		}
 		added = change.Added
-		return sealed(uc.IDs, id, change.Drafts, now)
+		return sealed(uc.IDs, uc.Counters, id, change.Drafts, now)
 	})
 	return added, err
 }

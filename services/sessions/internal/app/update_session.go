@@ -9,9 +9,10 @@ import (
 
 // UpdateSession changes or ends a session.
 type UpdateSession struct {
-	Store ports.SessionStore
-	Clock ports.Clock
-	IDs   ports.IDs
+	Store    ports.SessionStore
+	Clock    ports.Clock
+	IDs      ports.IDs
+	Counters ports.Counters
 }
 
 // Do applies the patch, all or nothing, and returns the session after it. Errors: those of domain.Session.Authorize and Patch,
@@ -26,6 +27,6 @@ func (uc UpdateSession) Do(ctx context.Context, caller domain.Principal, id stri
 		if err != nil {
 			return nil, err
 		}
-		return sealed(uc.IDs, id, drafts, now)
+		return sealed(uc.IDs, uc.Counters, id, drafts, now)
 	})
 }

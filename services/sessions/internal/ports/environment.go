@@ -18,6 +18,10 @@ type Counters interface {
 	// EventTaken counts an event that came in: what was decided ("appended", "duplicate", "quarantined"), and for the last the reason.
 	EventTaken(decision, reason string)
 
+	// EmissionRefused counts an event of this service that was refused because it breaks the contract of its type. It is a bug: nothing of
+	// what it was about was stored.
+	EmissionRefused(kind string)
+
 	// ActivationDeadline counts what became of a session whose activation deadline has passed: "due" each time its turn comes, and then
 	// "failed", "postponed" or "overtaken".
 	ActivationDeadline(outcome string)

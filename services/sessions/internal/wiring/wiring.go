@@ -147,15 +147,15 @@ func newAPI(
 	tokens ports.MediaTokens, counters ports.Counters, clock ports.Clock, ids ports.IDs, auth httpapi.Authenticator, limit *httpapi.Limit, gate *libpostgres.Gate,
 ) httpapi.API {
 	return httpapi.API{
-		Create: app.CreateSession{Store: store, Clock: clock, IDs: ids, Keys: keys},
+		Create: app.CreateSession{Store: store, Clock: clock, IDs: ids, Counters: counters, Keys: keys},
 		Get:    app.GetSession{Store: store},
 		List:   app.ListSessions{Store: store, Cursors: cursors, Clock: clock},
-		Update: app.UpdateSession{Store: store, Clock: clock, IDs: ids},
+		Update: app.UpdateSession{Store: store, Clock: clock, IDs: ids, Counters: counters},
 		Token:  app.IssueToken{Store: store, Tokens: tokens, Clock: clock},
 		Events: app.ListEvents{Store: store},
 
-		SetMember:    app.SetMember{Store: store, Clock: clock, IDs: ids},
-		RemoveMember: app.RemoveMember{Store: store, Clock: clock, IDs: ids},
+		SetMember:    app.SetMember{Store: store, Clock: clock, IDs: ids, Counters: counters},
+		RemoveMember: app.RemoveMember{Store: store, Clock: clock, IDs: ids, Counters: counters},
 
 		PostEvent:         app.PostEvent{Store: store, Clock: clock, IDs: ids, Keys: keys, Counters: counters},
 		AdvanceCheckpoint: app.AdvanceCheckpoint{Checkpoints: checkpoints},

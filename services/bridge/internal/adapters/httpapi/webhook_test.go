@@ -47,6 +47,7 @@ func (*fake) SessionEvent(string)     {}
 func (*fake) RoomDeletion(string)     {}
 func (*fake) Enforcement(_, _ string) {}
 func (*fake) EventMade(string)        {}
+func (*fake) EmissionRefused(string)  {}
 func (*fake) ProviderReachable(bool)  {}
 
 // post sends a body to an engine with the route, and returns the answer and the log.

@@ -9,8 +9,8 @@ import (
 
 // Tally implements ports.Tally.
 type Tally struct {
-	webhooks, tokens, presence, refused, sessionEvents, roomDeletions, enforcements, eventsMade *prometheus.CounterVec
-	providerReachable                                                                           prometheus.Gauge
+	webhooks, tokens, presence, refused, sessionEvents, roomDeletions, enforcements, eventsMade, emissionsRefused *prometheus.CounterVec
+	providerReachable                                                                                             prometheus.Gauge
 }
 
 var _ ports.Tally = (*Tally)(nil)
@@ -31,6 +31,8 @@ func NewTally(registerer prometheus.Registerer) *Tally {
 		roomDeletions: counter("room_deletions_total", "Attempts to delete a room, by outcome.", "outcome"),
 		enforcements:  counter("enforcements_total", "Attempts to tell LiveKit of a participant's removal or role, by outcome.", "kind", "outcome"),
 		eventsMade:    counter("events_total", "Canonical events stored for publishing, by type.", "type"),
+		emissionsRefused: counter("emissions_refused_total",
+			"Canonical events that were refused because they break their contract, by type; nothing was stored. A bug.", "type"),
 		providerReachable: prometheus.NewGauge(prometheus.GaugeOpts{
 			Namespace: "bridge", Name: "livekit_reachable", Help: "1 where the last probe of LiveKit's server API was answered.",
 		}),
@@ -64,6 +66,9 @@ func (t *Tally) Enforcement(kind, outcome string) {
 
 // EventMade implements ports.Tally.
 func (t *Tally) EventMade(kind string) { t.eventsMade.WithLabelValues(kind).Inc() }
+
+// EmissionRefused implements ports.Tally.
+func (t *Tally) EmissionRefused(kind string) { t.emissionsRefused.WithLabelValues(kind).Inc() }
 
 // ProviderReachable implements ports.Tally.
 func (t *Tally) ProviderReachable(reachable bool) {

@@ -23,6 +23,7 @@ func TestEverythingIsCounted(t *testing.T) {
 	tally.RoomDeletion("deleted")
 	tally.Enforcement("removal", "done")
 	tally.EventMade("call.connecting")
+	tally.EmissionRefused("call.connecting")
 	tally.ProviderReachable(true)
 	require.NoError(t, testutil.GatherAndCompare(registry, strings.NewReader(`
 # HELP bridge_webhooks_total Genuine webhooks, by kind and what became of them.
@@ -35,7 +36,7 @@ bridge_livekit_reachable 1
 	tally.ProviderReachable(false)
 	families, err := registry.Gather()
 	require.NoError(t, err)
-	require.Len(t, families, 9)
+	require.Len(t, families, 10)
 	problems, err := testutil.GatherAndLint(registry)
 	require.NoError(t, err)
 	require.Empty(t, problems)

@@ -63,15 +63,15 @@ func setupWith(t *testing.T, store wholeStore, change ...func(*httpapi.API, *htt
 	ready := make(chan struct{})
 	close(ready)
 	api := httpapi.API{
-		Create: app.CreateSession{Store: store, Clock: b.clock, IDs: memory.IDs{}, Keys: store},
+		Create: app.CreateSession{Store: store, Clock: b.clock, IDs: memory.IDs{}, Counters: b.counters, Keys: store},
 		Get:    app.GetSession{Store: store},
 		List:   app.ListSessions{Store: store, Cursors: store, Clock: b.clock},
-		Update: app.UpdateSession{Store: store, Clock: b.clock, IDs: memory.IDs{}},
+		Update: app.UpdateSession{Store: store, Clock: b.clock, IDs: memory.IDs{}, Counters: b.counters},
 		Token:  app.IssueToken{Store: store, Tokens: b.tokens, Clock: b.clock},
 		Events: app.ListEvents{Store: store},
 
-		SetMember:    app.SetMember{Store: store, Clock: b.clock, IDs: memory.IDs{}},
-		RemoveMember: app.RemoveMember{Store: store, Clock: b.clock, IDs: memory.IDs{}},
+		SetMember:    app.SetMember{Store: store, Clock: b.clock, IDs: memory.IDs{}, Counters: b.counters},
+		RemoveMember: app.RemoveMember{Store: store, Clock: b.clock, IDs: memory.IDs{}, Counters: b.counters},
 
 		PostEvent:         app.PostEvent{Store: store, Clock: b.clock, IDs: memory.IDs{}, Keys: store, Counters: b.counters},
 		AdvanceCheckpoint: app.AdvanceCheckpoint{Checkpoints: store},

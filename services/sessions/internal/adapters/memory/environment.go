@@ -49,6 +49,9 @@ type Counters struct {
 // EventTaken implements ports.Counters.
 func (c *Counters) EventTaken(decision, reason string) { c.add(decision+"/"+reason, 1) }
 
+// EmissionRefused implements ports.Counters.
+func (c *Counters) EmissionRefused(kind string) { c.add("refused/"+kind, 1) }
+
 // ActivationDeadline implements ports.Counters.
 func (c *Counters) ActivationDeadline(outcome string) { c.add("deadline/"+outcome, 1) }
 

@@ -4,7 +4,7 @@ package metrics
 import "github.com/prometheus/client_golang/prometheus"
 
 // Counters is ports.Counters.
-type Counters struct{ taken, deadlines, deleted *prometheus.CounterVec }
+type Counters struct{ taken, refused, deadlines, deleted *prometheus.CounterVec }
 
 // NewCounters registers the counters.
 func NewCounters(registerer prometheus.Registerer) *Counters {
@@ -12,6 +12,10 @@ func NewCounters(registerer prometheus.Registerer) *Counters {
 		Namespace: "sessions", Name: "events_taken_total",
 		Help: "Events that came in, by what was decided (appended, duplicate, quarantined) and why.",
 	}, []string{"decision", "reason"})
+	refused := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Namespace: "sessions", Name: "emissions_refused_total",
+		Help: "Events of this service that were refused because they break their contract, by type; what they were about was not stored. A bug.",
+	}, []string{"type"})
 	deadlines := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Namespace: "sessions", Name: "activation_deadlines_total",
 		Help: "Activation deadlines that passed: due each time a session's turn comes, and what became of it (failed, postponed, overtaken).",
@@ -20,14 +24,17 @@ func NewCounters(registerer prometheus.Registerer) *Counters {
 		Namespace: "sessions", Name: "retention_deleted_total",
 		Help: "What was kept long enough and deleted: whole sessions, and quarantined events of sessions that are gone.",
 	}, []string{"kind"})
-	registerer.MustRegister(taken, deadlines, deleted)
-	return &Counters{taken: taken, deadlines: deadlines, deleted: deleted}
+	registerer.MustRegister(taken, refused, deadlines, deleted)
+	return &Counters{taken: taken, refused: refused, deadlines: deadlines, deleted: deleted}
 }
 
 // EventTaken implements ports.Counters.
 func (c *Counters) EventTaken(decision, reason string) {
 	c.taken.WithLabelValues(decision, reason).Inc()
 }
+
+// EmissionRefused implements ports.Counters.
+func (c *Counters) EmissionRefused(kind string) { c.refused.WithLabelValues(kind).Inc() }
 
 // ActivationDeadline implements ports.Counters.
 func (c *Counters) ActivationDeadline(outcome string) { c.deadlines.WithLabelValues(outcome).Inc() }
