@@ -40,14 +40,14 @@ func TestAttack(t *testing.T) {
 	client := &http.Client{Transport: &http.Transport{DisableCompression: true}}
 	defer client.CloseIdleConnections()
 	rapid.Check(t, func(rt *rapid.T) {
-		apitest.Attack(rt, document, 20, func(made *http.Request) (*http.Response, []byte) { return service.send(rt, client, made) })
+		apitest.Attack(rt, document, 20, func(made *http.Request) (*http.Response, []byte) { return service.transmit(rt, client, made) })
 	})
 	require.NotContains(t, service.log.String(), `"level":"ERROR"`)
 	require.NotContains(t, service.log.String(), "panic")
 }
 
-// send makes a request over the wire; nil where HTTP has no such request. What was sent stays in made.
-func (r *running) send(t *rapid.T, client *http.Client, made *http.Request) (*http.Response, []byte) {
+// transmit makes a request over the wire; nil where HTTP has no such request. What was sent stays in made.
+func (r *running) transmit(t *rapid.T, client *http.Client, made *http.Request) (*http.Response, []byte) {
 	body, err := io.ReadAll(made.Body)
 	require.NoError(t, err)
 	request, err := http.NewRequestWithContext(made.Context(), made.Method, r.base+made.RequestURI, bytes.NewReader(body))
