@@ -34,6 +34,7 @@ func MembershipChanges(lastSeq int64, entries []Entry) (begin, end map[string]in
 				return nil, nil, fmt.Errorf("find out whose membership ends: %w", err)
 			}
 			end[removed.UserID] = seq
+		default: // changes no membership
 		}
 	}
 	return begin, end, nil

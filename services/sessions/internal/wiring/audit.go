@@ -44,7 +44,7 @@ func Verify(ctx context.Context, args, environ []string, out, errOut io.Writer) 
 		return 1, fmt.Errorf("%w; usage: sessions %s", err, VerifyUsage)
 	}
 	var verified app.Verified
-	err := withStore(environ, func(store *postgres.Store) error {
+	err := withStore(ctx, environ, func(store *postgres.Store) error {
 		said := time.Now()
 		uc := app.VerifySessions{
 			Audit: store,
@@ -97,7 +97,7 @@ func Quarantine(ctx context.Context, args, environ []string, out io.Writer) erro
 	if *limit < 1 {
 		return fmt.Errorf("--limit must be at least 1; %w", usage)
 	}
-	return withStore(environ, func(store *postgres.Store) error {
+	return withStore(ctx, environ, func(store *postgres.Store) error {
 		list, err := app.ListQuarantined{Quarantine: store}.Do(ctx, ports.QuarantineRequest{SessionID: *session, Limit: *limit})
 		if err != nil {
 			return err
@@ -128,12 +128,12 @@ func parse(flags *flag.FlagSet, args []string, session *string) error {
 }
 
 // withStore opens the database for one piece of work.
-func withStore(environ []string, work func(*postgres.Store) error) error {
+func withStore(ctx context.Context, environ []string, work func(*postgres.Store) error) error {
 	settings, err := config.Load[auditSettings](environ)
 	if err != nil {
 		return err
 	}
-	db, err := libpostgres.Open(context.Background(), settings.DatabaseURL.Reveal(), libpostgres.Options{ApplicationName: Service + "-audit"})
+	db, err := libpostgres.Open(ctx, settings.DatabaseURL.Reveal(), libpostgres.Options{ApplicationName: Service + "-audit"})
 	if err != nil {
 		return err
 	}
