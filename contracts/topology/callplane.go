@@ -41,6 +41,7 @@ func Shared(partitions int) Topology {
 			"alternate-exchange": PartitionsExchange + "." + strconv.Itoa(partitions),
 		}},
 		{Name: DeadExchange, Kind: KindDirect},
+		{Name: RequeueExchange, Kind: KindDirect},
 		{Name: EventsExchange, Kind: KindTopic},
 		commandsExchange(),
 	}}
@@ -121,8 +122,10 @@ func (t *Topology) addConsumer(exchange string, partitions int) {
 	for n := range partitions {
 		queue := PartitionQueue(exchange, n)
 		t.Queues = append(t.Queues, Queue{Name: queue, Args: partitionArgs(dead)})
-		// On a consistent-hash exchange the key is the weight: the same for all.
-		t.Bindings = append(t.Bindings, Binding{Source: exchange, Destination: queue, Key: "1"})
+		// On the consistent-hash exchange the key is the weight: the same for all.
+		t.Bindings = append(t.Bindings,
+			Binding{Source: exchange, Destination: queue, Key: "1"},
+			Binding{Source: RequeueExchange, Destination: queue, Key: queue})
 	}
 	// Last, so that nothing flows before every partition is there.
 	t.Bindings = append(t.Bindings, Binding{Source: EventsExchange, Destination: exchange, ToExchange: true, Key: "#"})

@@ -11,6 +11,9 @@ const (
 	BridgeEvents   = "bridge.call-events"
 	// DeadExchange takes what a consumer could not accept; the routing key is the name of its dead queue (see DeadQueue).
 	DeadExchange = "call.dead"
+	// RequeueExchange puts what was parked back: the routing key is the name of the partition's queue that it came through. A consumer
+	// takes messages of it from its own service's user only.
+	RequeueExchange = "call.requeue"
 	// CommandsExchange takes requests to whoever serves a provider; the routing key is the command's name.
 	CommandsExchange = "call.commands"
 	// CommandsQueue holds requests for the bridge. It exists only while a bridge consumes from it.

@@ -6,11 +6,13 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/callplane/callplane/contracts/events"
 	"github.com/callplane/callplane/contracts/topology"
 )
 
@@ -29,6 +31,7 @@ func TestSharedLeadsEveryEventToAQueueOfEachService(t *testing.T) {
 				"x-dead-letter-strategy": "at-least-once", "x-overflow": "reject-publish",
 			}, queue.Args)
 			assert.Contains(t, shared.Bindings, topology.Binding{Source: exchange, Destination: queue.Name, Key: "1"})
+			assert.Contains(t, shared.Bindings, topology.Binding{Source: topology.RequeueExchange, Destination: queue.Name, Key: queue.Name})
 		}
 		dead := find(t, shared, topology.DeadQueue(exchange))
 		assert.Contains(t, shared.Bindings, topology.Binding{Source: topology.DeadExchange, Destination: dead.Name, Key: dead.Name})
@@ -131,6 +134,29 @@ func TestPermissionsFitTheTopology(t *testing.T) {
 			assert.True(t, e.Internal, e.Name)
 		}
 	}
+}
+
+// The broker lets each user send exactly the types that consumers take from it.
+func TestTopicPermissionsFitTheCatalogue(t *testing.T) {
+	var definitions struct {
+		TopicPermissions []struct{ User, Exchange, Write string } `json:"topic_permissions"`
+	}
+	text, err := os.ReadFile(filepath.Join("..", "..", "deployments", "rabbitmq", "definitions.json"))
+	require.NoError(t, err)
+	require.NoError(t, json.Unmarshal(text, &definitions))
+	var users []string
+	for _, p := range definitions.TopicPermissions {
+		require.Equal(t, topology.EventsExchange, p.Exchange)
+		users = append(users, p.User)
+		write := regexp.MustCompile(p.Write)
+		for _, kind := range events.Types() {
+			assert.Equal(t, events.MaySend(p.User, kind), write.MatchString(string(kind)), "%s sends %s", p.User, kind)
+			for _, other := range []string{string(kind) + ".more", "more." + string(kind), strings.ReplaceAll(string(kind), ".", "x")} {
+				assert.False(t, write.MatchString(other), "%s sends %s", p.User, other)
+			}
+		}
+	}
+	assert.ElementsMatch(t, []string{"sessions", "bridge", "orchestrator", "billing"}, users)
 }
 
 func find(t *testing.T, all topology.Topology, name string) topology.Queue {

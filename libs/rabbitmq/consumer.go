@@ -45,6 +45,10 @@ type ConsumerConfig struct {
 	Drain time.Duration
 	// Dead publishes what is rejected. It should be on another connector, because the broker blocks connections that publish.
 	Dead BatchPublisher
+	// Happened returns when what a message tells of happened, and whether it says so; for the lag. Not measured unless given.
+	Happened func(Delivery) (time.Time, bool)
+	// Measure is how often the queues are counted; 15 s unless given.
+	Measure time.Duration
 }
 
 // Consumer consumes every partition of an exchange, as one of any number of replicas. The queues have a single active consumer each, and
@@ -66,8 +70,12 @@ func NewConsumer(c *Connector, cfg ConsumerConfig, handle Handler) *Consumer {
 	if cfg.Drain <= 0 {
 		cfg.Drain = 10 * time.Second
 	}
+	if cfg.Measure <= 0 {
+		cfg.Measure = 15 * time.Second
+	}
 	consumer := &Consumer{connector: c, cfg: cfg, handle: handle, log: c.cfg.Logger.With("exchange", cfg.Exchange)}
 	c.Serve(consumer.ConsumeAll)
+	c.Serve(consumer.measure)
 	return consumer
 }
 
@@ -103,7 +111,7 @@ func priority(replica string, partition int) int32 {
 
 // park gives a rejected message to the dead exchange. It returns nil when the broker has it.
 func (c *Consumer) park(ctx context.Context, d Delivery, r *Rejected) error {
-	message := deadMessage(c.cfg.Exchange, d, r)
+	message := deadMessage(c.cfg.Exchange, d, r, time.Now())
 	if err := c.cfg.Dead.PublishBatch(ctx, []Message{message})[0]; err != nil {
 		return fmt.Errorf("park a rejected message: %w", err)
 	}

@@ -127,9 +127,14 @@ func TestARejectedMessageIsParkedBeforeItIsAcknowledged(t *testing.T) {
 	parked, ok, err := ch.Get(topology.DeadQueue(topology.SessionsEvents), true)
 	require.NoError(t, err)
 	require.True(t, ok)
+	parkedAt, _ := parked.Headers[HeaderParkedAt].(string)
+	_, err = time.Parse(time.RFC3339Nano, parkedAt)
+	require.NoError(t, err)
+	delete(parked.Headers, HeaderParkedAt)
 	assert.Equal(t, amqp.Table{
 		"session-id": "s", HeaderReason: "unknown_type", HeaderDetail: "type call.strange is not in the catalogue",
 		HeaderOriginalExchange: "call.events", HeaderOriginalRoutingKey: eventType, HeaderOriginalUserID: "sessions",
+		HeaderOriginalQueue: topology.PartitionQueue(topology.SessionsEvents, 0),
 	}, parked.Headers)
 	assert.Equal(t, "1", string(parked.Body))
 	assert.Equal(t, sent[1].ID, parked.MessageId)

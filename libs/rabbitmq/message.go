@@ -38,6 +38,7 @@ type Delivery struct {
 	Body        []byte
 	Redelivered bool // it was delivered before, to whomever
 	Partition   int  // the number of the partition it came through
+	Requeues    int  // how often it was parked and put back
 }
 
 func (m Message) publishing(user, app string) amqp.Publishing {

@@ -4,15 +4,17 @@ import "github.com/prometheus/client_golang/prometheus"
 
 // Metrics are shared by all connectors of a program.
 type Metrics struct {
-	connected   *prometheus.GaugeVec   // by connection
-	connections *prometheus.CounterVec // by connection
-	published   *prometheus.CounterVec // by exchange, result
-	consumed    *prometheus.CounterVec // by exchange
-	retried     *prometheus.CounterVec // by exchange
-	parked      *prometheus.CounterVec // by exchange, reason
-	active      *prometheus.GaugeVec   // by exchange
-	calls       *prometheus.CounterVec // by key, result
-	requests    *prometheus.CounterVec // by queue, result
+	connected   *prometheus.GaugeVec     // by connection
+	connections *prometheus.CounterVec   // by connection
+	published   *prometheus.CounterVec   // by exchange, result
+	consumed    *prometheus.CounterVec   // by exchange
+	retried     *prometheus.CounterVec   // by exchange
+	parked      *prometheus.CounterVec   // by exchange, reason
+	active      *prometheus.GaugeVec     // by exchange
+	lag         *prometheus.HistogramVec // by exchange
+	waiting     *prometheus.GaugeVec     // by queue
+	calls       *prometheus.CounterVec   // by key, result
+	requests    *prometheus.CounterVec   // by queue, result
 }
 
 // NewMetrics makes the metrics and registers them; with a nil Registerer they are kept but not shown.
@@ -31,11 +33,17 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 		retried:     counter("retries_total", "Times that handling a message failed and was tried again in place.", "exchange"),
 		parked:      counter("parked_total", "Messages given to the dead exchange.", "exchange", "reason"),
 		active:      gauge("held_messages", "Messages that are being handled now, one at most for each partition.", "exchange"),
-		calls:       counter("calls_total", "Requests sent, by how they ended.", "key", "result"),
-		requests:    counter("requests_total", "Requests received, by how they ended.", "queue", "result"),
+		lag: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Namespace: "rabbitmq_client", Name: "consumer_lag_seconds",
+			Help:    "Time from what a message tells of until it was handled or parked.",
+			Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200},
+		}, []string{"exchange"}),
+		waiting:  gauge("waiting_messages", "Messages in a queue that nobody has in hand, those of a dead queue included.", "queue"),
+		calls:    counter("calls_total", "Requests sent, by how they ended.", "key", "result"),
+		requests: counter("requests_total", "Requests received, by how they ended.", "queue", "result"),
 	}
 	if r != nil {
-		r.MustRegister(m.connected, m.connections, m.published, m.consumed, m.retried, m.parked, m.active, m.calls, m.requests)
+		r.MustRegister(m.connected, m.connections, m.published, m.consumed, m.retried, m.parked, m.active, m.lag, m.waiting, m.calls, m.requests)
 	}
 	return m
 }

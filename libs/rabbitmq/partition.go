@@ -69,19 +69,25 @@ func (p *partition) one(ctx, working context.Context, ch *amqp.Channel, raw amqp
 	if err := ch.Ack(raw.DeliveryTag, false); err != nil {
 		return fmt.Errorf("acknowledge a message of %s: %w", p.queue, err)
 	}
-	p.consumer.connector.cfg.Metrics.consumed.WithLabelValues(p.consumer.cfg.Exchange).Inc()
+	p.consumer.settled(d)
 	return nil
 }
 
 // settle has the message handled, again and again until it is handled or parked. An error means that it is neither, and that working or
 // ctx has ended.
 func (p *partition) settle(ctx, working context.Context, d Delivery) error {
+	d, forged := restored(d, p.consumer.connector.user)
 	working, span := startConsume(working, p.consumer.cfg.Exchange, d)
 	defer span.End()
 	pause := backoff.NewExponentialBackOff()
 	pause.InitialInterval, pause.MaxInterval = minRetry, maxRetry
 	attempt := func() (struct{}, error) {
-		err := p.consumer.handle(working, d)
+		var err error
+		if forged == nil {
+			err = p.consumer.handle(working, d)
+		} else {
+			err = forged
+		}
 		if rejected, ok := asRejected(err); ok {
 			err = p.consumer.park(working, d, rejected)
 		}

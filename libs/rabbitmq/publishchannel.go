@@ -49,6 +49,18 @@ func newPublishChannel(ch *amqp.Channel, user, app string) *publishChannel {
 	}
 }
 
+// hand gives a batch to the writer.
+func (c *publishChannel) hand(ctx context.Context, batch []*publishing) error {
+	select {
+	case c.work <- batch:
+		return nil
+	case <-c.done:
+		return ErrUnavailable
+	case <-ctx.Done():
+		return fmt.Errorf("%w: %w", ErrUnavailable, context.Cause(ctx))
+	}
+}
+
 // run works until ctx ends or the broker closes the channel, and returns why. Everything handed over has its outcome by then.
 func (c *publishChannel) run(ctx context.Context) error {
 	// Unbuffered: only so is a return seen before the confirm that follows it.

@@ -72,14 +72,7 @@ func (p *Publisher) hand(ctx context.Context, batch []*publishing) error {
 	if channel == nil {
 		return ErrUnavailable
 	}
-	select {
-	case channel.work <- batch:
-		return nil
-	case <-channel.done:
-		return ErrUnavailable
-	case <-ctx.Done():
-		return fmt.Errorf("%w: %w", ErrUnavailable, context.Cause(ctx))
-	}
+	return channel.hand(ctx, batch)
 }
 
 // serve opens a channel for each connection, and another one when the broker closes it over a message.

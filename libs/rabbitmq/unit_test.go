@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	amqp "github.com/rabbitmq/amqp091-go"
@@ -102,7 +103,7 @@ func TestPrioritiesShareThePartitions(t *testing.T) {
 func TestParkedMessagesFitIntoAFrame(t *testing.T) {
 	huge := strings.Repeat("ä", 100<<10)
 	d := Delivery{Exchange: "e", RoutingKey: "k", UserID: "u", MessageID: "m", Body: []byte("body"), Headers: map[string]string{"session-id": "s", "traceparent": "t", "huge": huge}}
-	m := deadMessage("x", d, &Rejected{Reason: "schema", Detail: huge})
+	m := deadMessage("x", d, &Rejected{Reason: "schema", Detail: huge}, time.Now())
 	size := 0
 	for name, value := range m.Headers {
 		size += len(name) + len(value)
@@ -115,6 +116,70 @@ func TestParkedMessagesFitIntoAFrame(t *testing.T) {
 	assert.Equal(t, "x.dead", m.Key)
 	assert.Equal(t, []byte("body"), m.Body)
 	assert.Len(t, d.Headers, 3, "the delivery is not touched")
+}
+
+// Whoever sends a message to the events exchange can't have it taken for one that was put back.
+func TestHeadersOfParkingAreNotTakenFromASender(t *testing.T) {
+	forged := map[string]string{
+		"session-id": "s", HeaderOriginalUserID: "sessions", HeaderOriginalRoutingKey: "call.created", HeaderOriginalQueue: "x.7",
+		HeaderRequeues: "9", HeaderReason: "none", "x-delivery-count": "3", "x-first-death-queue": "q",
+	}
+	d := Delivery{Exchange: "call.events", RoutingKey: "k", UserID: "u", Headers: forged, Partition: 2}
+	got, rejected := restored(d, "sessions")
+	assert.Nil(t, rejected)
+	assert.Equal(t, d, got)
+	m := deadMessage("x", got, &Rejected{Reason: "schema", Detail: "why"}, time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC))
+	assert.Equal(t, map[string]string{
+		"session-id": "s", HeaderReason: "schema", HeaderDetail: "why", HeaderParkedAt: "2026-01-02T03:04:05.000000006Z",
+		HeaderOriginalExchange: "call.events", HeaderOriginalRoutingKey: "k", HeaderOriginalUserID: "u", HeaderOriginalQueue: "x.2",
+	}, m.Headers)
+
+	d.Exchange = topology.RequeueExchange
+	for _, user := range []string{"bridge", ""} {
+		d.UserID = user
+		got, rejected = restored(d, "sessions")
+		require.NotNil(t, rejected)
+		assert.Equal(t, "forbidden_producer", rejected.Reason)
+		assert.Equal(t, d, got, "it is parked as what it is")
+	}
+	d.UserID = "sessions"
+	got, rejected = restored(d, "sessions")
+	assert.Nil(t, rejected)
+	assert.Equal(t, "call.created", got.RoutingKey)
+	assert.Equal(t, 9, got.Requeues)
+	assert.Equal(t, map[string]string{"session-id": "s"}, got.Headers)
+}
+
+// What a message says of its way is believed of the service's own user only; of others the broker knows the sender.
+func TestAParkedMessageIsReadWithoutTrust(t *testing.T) {
+	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	deaths := []any{amqp.Table{
+		"reason": "delivery_limit", "queue": "x.3", "exchange": "call.events", "routing-keys": []any{"call.connected"}, "time": at, "count": int64(1),
+	}}
+	said := amqp.Table{
+		"x-death": deaths, HeaderReason: "schema", HeaderDetail: "d", HeaderOriginalUserID: "sessions", HeaderOriginalRoutingKey: "call.created",
+		HeaderOriginalExchange: "call.events", HeaderOriginalQueue: "x.1", HeaderRequeues: "2",
+	}
+	own := newParkedMessage(amqp.Delivery{MessageId: "m", UserId: "me", Headers: said}, "x", "me")
+	assert.Equal(t, []any{"m", "schema", "d", "call.created", "sessions", "x.1", 2},
+		[]any{own.ID, own.Reason, own.Detail, own.Type, own.Sender, own.Queue, own.Requeues})
+
+	other := newParkedMessage(amqp.Delivery{UserId: "bridge", Headers: said, Body: []byte("{}")}, "x", "me")
+	assert.Equal(t, []any{"delivery_limit", "", "call.connected", "bridge", "x.3", 0, at},
+		[]any{other.Reason, other.Detail, other.Type, other.Sender, other.Queue, other.Requeues, other.ParkedAt})
+	assert.Equal(t, "sha256-44136fa355b3678a", other.ID)
+	assert.Equal(t, deaths[0].(amqp.Table)["queue"], other.Headers["x-death"].([]any)[0].(map[string]any)["queue"])
+
+	delete(said, HeaderReason)
+	again := newParkedMessage(amqp.Delivery{MessageId: "m", UserId: "me", Headers: said}, "x", "me")
+	assert.Equal(t, []any{"delivery_limit", "call.created", "sessions", "x.3", 2},
+		[]any{again.Reason, again.Type, again.Sender, again.Queue, again.Requeues}, "put back, and given up on by the broker")
+
+	for _, queue := range []string{"y.3", "x.dead", "x.", "x", ""} {
+		deaths[0].(amqp.Table)["queue"] = queue
+		assert.Empty(t, newParkedMessage(amqp.Delivery{UserId: "bridge", Headers: said}, "x", "me").Queue, queue)
+	}
+	assert.Empty(t, newParkedMessage(amqp.Delivery{UserId: "bridge"}, "x", "me").Queue)
 }
 
 func TestHeadersKeepWhatHasATextForm(t *testing.T) {

@@ -13,9 +13,11 @@ import (
 
 	"go.uber.org/fx"
 
+	"github.com/callplane/callplane/contracts/topology"
 	"github.com/callplane/callplane/libs/config"
 	"github.com/callplane/callplane/libs/httpserver"
 	"github.com/callplane/callplane/libs/postgres"
+	"github.com/callplane/callplane/libs/rabbitmq/deadcommand"
 	"github.com/callplane/callplane/services/bridge/internal/adapters/postgres/migrations"
 	"github.com/callplane/callplane/services/bridge/internal/wiring"
 )
@@ -33,7 +35,7 @@ Commands:
   version      print the version
   healthcheck  ask the service on this machine whether it is ready
   help         print this
-
+` + deadcommand.Usage + `
 Settings, by environment variable; those that are secret also as NAME_FILE:
 `
 
@@ -55,6 +57,8 @@ func run(args, environ []string, stdout, stderr io.Writer) int {
 		_, err = fmt.Fprintf(stdout, "bridge %s (%s)\n", version, runtime.Version())
 	case "healthcheck":
 		err = healthcheck(environ)
+	case "dead":
+		err = dead(args[1:], environ, stdout)
 	case "help", "--help", "-h":
 		if _, err = io.WriteString(stdout, usage); err == nil {
 			err = config.Usage[wiring.Settings](stdout)
@@ -103,6 +107,12 @@ func migrate(environ []string) error {
 		return errors.New("interrupted before the schema was up to date; run it again")
 	}
 	return err
+}
+
+func dead(args, environ []string, stdout io.Writer) error {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	return deadcommand.Run(ctx, deadcommand.Service{Exchange: topology.BridgeEvents, User: topology.UserBridge}, args, environ, stdout)
 }
 
 func healthcheck(environ []string) error {

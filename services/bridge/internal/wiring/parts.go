@@ -15,6 +15,7 @@ import (
 	"go.uber.org/fx"
 	"gorm.io/gorm"
 
+	"github.com/callplane/callplane/contracts/events"
 	"github.com/callplane/callplane/contracts/topology"
 	"github.com/callplane/callplane/libs/httpserver"
 	"github.com/callplane/callplane/libs/httpserver/httpserverfx"
@@ -207,8 +208,11 @@ func newForgetMappings(m ports.OldMappings, log *slog.Logger) app.ForgetMappings
 func consumeEvents(s Settings, c connections, follow app.ApplySessionEvent, dead *rabbitmq.Publisher, name replica) {
 	rabbitmq.NewConsumer(c.consume, rabbitmq.ConsumerConfig{
 		Exchange: topology.BridgeEvents, Partitions: s.Broker.Partitions, Replica: string(name), Dead: dead,
+		Happened: happened,
 	}, amqp.FollowSessions(follow))
 }
+
+func happened(d rabbitmq.Delivery) (time.Time, bool) { return events.Happened(d.Body) }
 
 func serveCommands(c connections, issue app.IssueToken, show app.ShowPresence, log *slog.Logger) {
 	rabbitmq.NewRPCServer(c.commands, Service, amqp.CommandServer(), amqp.ServeCommands(amqp.Commands{Token: issue, Presence: show}, log))

@@ -10,8 +10,10 @@ import (
 	"os/signal"
 	"syscall"
 
+	"github.com/callplane/callplane/contracts/topology"
 	"github.com/callplane/callplane/libs/config"
 	"github.com/callplane/callplane/libs/httpserver"
+	"github.com/callplane/callplane/libs/rabbitmq/deadcommand"
 	"github.com/callplane/callplane/services/sessions/internal/wiring"
 )
 
@@ -26,7 +28,7 @@ func main() {
 }
 
 // takesArguments names the commands that do.
-var takesArguments = map[string]bool{"verify": true, "quarantine": true}
+var takesArguments = map[string]bool{"verify": true, "quarantine": true, "dead": true}
 
 // run carries out a command and returns the status to exit with.
 func run(ctx context.Context, args, environ []string, out, errOut io.Writer) int {
@@ -52,6 +54,8 @@ func run(ctx context.Context, args, environ []string, out, errOut io.Writer) int
 		status, err = wiring.Verify(ctx, args[1:], environ, out, errOut)
 	case "quarantine":
 		err = wiring.Quarantine(ctx, args[1:], environ, out)
+	case "dead":
+		err = deadcommand.Run(ctx, deadcommand.Service{Exchange: topology.SessionsEvents, User: topology.UserSessions}, args[1:], environ, out)
 	case "help", "--help", "-h":
 		err = wiring.Usage(out)
 	default:

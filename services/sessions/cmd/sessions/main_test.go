@@ -50,6 +50,18 @@ func TestAuditCommands(t *testing.T) {
 	require.Contains(t, out, "quarantine")
 }
 
+func TestDeadNeedsTheBrokerAlone(t *testing.T) {
+	status, _, errOut := command(t, nil, "dead", "list")
+	require.Equal(t, 1, status)
+	require.Contains(t, errOut, "AMQP_URL")
+	require.NotContains(t, errOut, "DATABASE_URL")
+	status, _, errOut = command(t, nil, "dead")
+	require.Equal(t, 1, status)
+	require.Contains(t, errOut, "dead requeue")
+	_, out, _ := command(t, nil, "--help")
+	require.Contains(t, out, "dead requeue")
+}
+
 func TestBadSettings(t *testing.T) {
 	status, _, errOut := command(t, []string{"DATABASE_URL=postgres://u:geheim@h/d", "AUTH_MODE=none"})
 	require.NotZero(t, status)

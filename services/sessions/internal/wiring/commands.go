@@ -10,6 +10,7 @@ import (
 
 	"github.com/callplane/callplane/libs/config"
 	libpostgres "github.com/callplane/callplane/libs/postgres"
+	"github.com/callplane/callplane/libs/rabbitmq/deadcommand"
 	"github.com/callplane/callplane/services/sessions/internal/adapters/postgres"
 )
 
@@ -66,9 +67,9 @@ Commands:
   verify       compare every stored session with its log, or one with --session ID; exit 1 where one differs
   quarantine   list [--session ID] [--limit N] [--json]: what came in and made no valid change, the latest first
   help         show this
-
+%s
 Settings, by environment (secrets also as <NAME>_FILE, the path of a file):
-`)
+`, deadcommand.Usage)
 	return errors.Join(err, config.Usage[Settings](w), telemetryUsage(w))
 }
 

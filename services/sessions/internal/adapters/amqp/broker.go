@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/callplane/callplane/contracts/events"
 	"github.com/callplane/callplane/contracts/topology"
 	"github.com/callplane/callplane/libs/config"
 	"github.com/callplane/callplane/libs/rabbitmq"
@@ -64,6 +65,7 @@ func (b *Broker) Caller() *rabbitmq.RPCClient { return b.caller }
 func (b *Broker) Consume(handle rabbitmq.Handler) {
 	rabbitmq.NewConsumer(b.consuming, rabbitmq.ConsumerConfig{
 		Exchange: topology.SessionsEvents, Partitions: b.cfg.Partitions, Replica: b.cfg.Replica, Dead: b.publisher,
+		Happened: func(d rabbitmq.Delivery) (time.Time, bool) { return events.Happened(d.Body) },
 	}, handle)
 }
 
