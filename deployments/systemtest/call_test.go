@@ -21,6 +21,7 @@ import (
 func TestCalls(t *testing.T) {
 	s := stack.New(t)
 	observed := s.Observe(t)
+	t.Cleanup(func() { verified(t, s) }) // when all of it is over
 	for name, test := range map[string]func(*testing.T, *stack.Stack){
 		"ended by everybody leaving": func(t *testing.T, s *stack.Stack) { wholeCall(t, s, observed) },
 		"ended by its owner":         endedByOwner,

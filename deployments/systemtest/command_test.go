@@ -51,6 +51,9 @@ func TestHelp(t *testing.T) {
 		for _, command := range []string{"serve", "migrate", "version", "healthcheck"} {
 			require.Contains(t, help, command, "the help of %s", service)
 		}
+		for _, command := range []string{"verify", "quarantine"} {
+			require.Equal(t, service == "sessions", strings.Contains(help, "\n  "+command), "the help of %s", service)
+		}
 		code, version := finish(t, stack.NewProcess(service, binary, nil, "version"))
 		require.Zero(t, code)
 		require.NotEmpty(t, strings.TrimSpace(version))

@@ -62,6 +62,7 @@ func TestCrash(t *testing.T) {
 				content[e.EventID] = string(e.Raw)
 			}
 			require.Len(t, content, len(log))
+			verified(t, s)
 		})
 	}
 }
