@@ -1,6 +1,7 @@
 package events_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"go/ast"
@@ -11,8 +12,10 @@ import (
 	"sort"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
+	"github.com/santhosh-tekuri/jsonschema/v6"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -133,11 +136,19 @@ func resolve(t *testing.T, node map[string]any) map[string]any {
 	if !ok {
 		return node
 	}
-	defs := parse(t, events.EnvelopeSchema())["$defs"].(map[string]any)
 	name := ref[strings.LastIndex(ref, "/")+1:]
-	require.Contains(t, defs, name)
-	return defs[name].(map[string]any)
+	require.Contains(t, sharedForms(), name)
+	return object(sharedForms()[name])
 }
+
+// sharedForms are the envelope's $defs, read once since the properties ask for them all the time.
+var sharedForms = sync.OnceValue(func() map[string]any {
+	document, err := jsonschema.UnmarshalJSON(bytes.NewReader(events.EnvelopeSchema()))
+	if err != nil {
+		panic(err)
+	}
+	return object(object(document)["$defs"])
+})
 
 func jsonFields(goType reflect.Type) map[string]reflect.StructField {
 	fields := map[string]reflect.StructField{}
