@@ -83,7 +83,7 @@ func enabledPlugins(t *testing.T, broker *testkit.Broker) []string {
 	return enabled
 }
 
-// TestBrokerUsers publishes as each service what it may and what only the other may.
+// TestBrokerUsers publishes as each user what it may and what only others may.
 func TestBrokerUsers(t *testing.T) {
 	t.Parallel()
 	vhost := testkit.Rabbit(t).Vhost(t)
@@ -101,6 +101,20 @@ func TestBrokerUsers(t *testing.T) {
 		"bridge: a type of sessions":       {"bridge", topology.EventsExchange, "call.ended", "bridge", amqp.AccessRefused},
 		"bridge: in the name of sessions":  {"bridge", topology.EventsExchange, "call.connected", "sessions", amqp.PreconditionFailed},
 		"bridge: a command":                {"bridge", topology.CommandsExchange, "token.issue", "bridge", amqp.AccessRefused},
+
+		"sessions: what was posted to it":       {"sessions", topology.EventsExchange, "action.proposed", "sessions", 0},
+		"bridge: a type of orchestrators":       {"bridge", topology.EventsExchange, "action.proposed", "bridge", amqp.AccessRefused},
+		"orchestrator: its own type":            {"orchestrator", topology.EventsExchange, "transcript.final", "orchestrator", 0},
+		"orchestrator: a type of sessions":      {"orchestrator", topology.EventsExchange, "call.created", "orchestrator", amqp.AccessRefused},
+		"orchestrator: a type of the bridge":    {"orchestrator", topology.EventsExchange, "call.connected", "orchestrator", amqp.AccessRefused},
+		"orchestrator: a type of billing":       {"orchestrator", topology.EventsExchange, "usage.tick", "orchestrator", amqp.AccessRefused},
+		"orchestrator: in the name of sessions": {"orchestrator", topology.EventsExchange, "action.proposed", "sessions", amqp.PreconditionFailed},
+		"orchestrator: a command":               {"orchestrator", topology.CommandsExchange, "token.issue", "orchestrator", amqp.AccessRefused},
+		"orchestrator: to the queue of another": {"orchestrator", "", topology.PartitionQueue(topology.SessionsEvents, 0), "orchestrator", amqp.AccessRefused},
+		"orchestrator: to a dead queue":         {"orchestrator", topology.DeadExchange, topology.DeadQueue(topology.SessionsEvents), "orchestrator", amqp.AccessRefused},
+		"billing: its own type":                 {"billing", topology.EventsExchange, "billing.usage.recorded", "billing", 0},
+		"billing: a type of orchestrators":      {"billing", topology.EventsExchange, "safety.approved", "billing", amqp.AccessRefused},
+		"billing: in the orchestrator's name":   {"billing", topology.EventsExchange, "usage.tick", "orchestrator", amqp.PreconditionFailed},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -114,6 +128,57 @@ func TestBrokerUsers(t *testing.T) {
 			require.Equal(t, c.refusal, refused.Code, refused.Error())
 		})
 	}
+}
+
+// TestProducersConsume binds queues as another team's program would: its own, to what it may read.
+func TestProducersConsume(t *testing.T) {
+	t.Parallel()
+	vhost := testkit.Rabbit(t).Vhost(t)
+	declareExchanges(t, vhost.URL("admin"))
+	for name, c := range map[string]struct {
+		user, queue, key string
+		refused          bool
+	}{
+		"orchestrator: its own queue":          {"orchestrator", "orchestrator.one", "call.#", false},
+		"orchestrator: what it may know":       {"orchestrator", "orchestrator.two", "transcript.final", false},
+		"orchestrator: what things cost":       {"orchestrator", "orchestrator.three", "billing.usage.recorded", true},
+		"orchestrator: everything":             {"orchestrator", "orchestrator.four", "#", true},
+		"orchestrator: the queue of billing":   {"orchestrator", "billing.one", "call.#", true},
+		"orchestrator: the queue of a service": {"orchestrator", topology.PartitionQueue(topology.SessionsEvents, 0), "call.#", true},
+		"orchestrator: any queue":              {"orchestrator", "events", "call.#", true},
+		"billing: its own queue":               {"billing", "billing.two", "usage.#", false},
+		"billing: what was said":               {"billing", "billing.three", "transcript.final", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			err := consume(t, vhost.URL(c.user), c.queue, c.key)
+			if !c.refused {
+				require.NoError(t, err)
+				return
+			}
+			var refused *amqp.Error
+			require.ErrorAs(t, err, &refused)
+			require.Equal(t, amqp.AccessRefused, refused.Code, refused.Error())
+		})
+	}
+}
+
+// consume declares a queue, binds it to the events exchange and reads from it.
+func consume(t *testing.T, url, queue, key string) error {
+	t.Helper()
+	conn, err := amqp.Dial(url)
+	require.NoError(t, err)
+	defer conn.Close() //nolint:errcheck // Nothing is in hand.
+	ch, err := conn.Channel()
+	require.NoError(t, err)
+	if _, err := ch.QueueDeclare(queue, true, false, false, false, amqp.Table{"x-queue-type": "quorum"}); err != nil {
+		return err
+	}
+	if err := ch.QueueBind(queue, key, topology.EventsExchange, false, nil); err != nil {
+		return err
+	}
+	_, _, err = ch.Get(queue, true)
+	return err
 }
 
 // publish sends a message and waits for the broker's confirm or refusal.
@@ -154,7 +219,7 @@ func declareExchanges(t *testing.T, url string) {
 	ch, err := conn.Channel()
 	require.NoError(t, err)
 	for _, e := range topology.Shared(topology.DefaultPartitions).Exchanges {
-		if e.Name == topology.EventsExchange || e.Name == topology.CommandsExchange {
+		if e.Name == topology.EventsExchange || e.Name == topology.CommandsExchange || e.Name == topology.DeadExchange {
 			require.NoError(t, ch.ExchangeDeclare(e.Name, e.Kind, true, false, e.Internal, false, e.Args))
 		}
 	}
