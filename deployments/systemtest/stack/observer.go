@@ -40,8 +40,8 @@ func (s *Stack) Observe(t testing.TB) *Observer {
 	return o
 }
 
-// Await reads until the session has at least n events, and gives all that came of it, in order. Every event read must be one that the
-// contracts accept, of whichever session.
+// Await reads until the session has at least n events, and gives all that came of it, in order. Every event read must hold to its
+// published schema, as another library than the services' reads it, and be one that the contracts accept, of whichever session.
 func (o *Observer) Await(t testing.TB, sessionID string, n int) []events.Accepted {
 	t.Helper()
 	testkit.Eventually(t, Patience, func(context.Context) error {
@@ -83,6 +83,9 @@ func (o *Observer) drain(ch *amqp.Channel) error {
 		}
 		if !ok {
 			return nil
+		}
+		if err := ValidatePublished(d.RoutingKey, d.Body); err != nil {
+			return fmt.Errorf("message %s: %w", d.MessageId, err)
 		}
 		session, _ := d.Headers[topology.HeaderSessionID].(string)
 		accepted, err := events.Accept(events.Delivery{
