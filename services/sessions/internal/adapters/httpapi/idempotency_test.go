@@ -2,6 +2,8 @@ package httpapi_test
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"sync"
@@ -11,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/callplane/callplane/services/sessions/internal/adapters/memory"
+	"github.com/callplane/callplane/services/sessions/internal/domain"
 	"github.com/callplane/callplane/services/sessions/internal/ports"
 )
 
@@ -77,6 +80,59 @@ func TestOnlySuccessIsKept(t *testing.T) {
 	b.post(`{`, keyed("k")).problem(http.StatusBadRequest, "invalid_json")
 	r := b.post(`{}`, keyed("k")).ok(http.StatusCreated)
 	require.Empty(t, r.header.Get("Idempotency-Replayed"))
+}
+
+// failing is a store whose next creation within a keyed request fails with the error, after everything was written.
+type failing struct {
+	wholeStore
+	next error
+}
+
+func (f *failing) Once(
+	ctx context.Context, request ports.KeyedRequest, work func(ports.SessionStore) (ports.Response, error),
+) (ports.Response, bool, error) {
+	return f.wholeStore.Once(ctx, request, func(inner ports.SessionStore) (ports.Response, error) {
+		return work(failingCreate{inner, f})
+	})
+}
+
+type failingCreate struct {
+	ports.SessionStore
+	of *failing
+}
+
+func (f failingCreate) Create(ctx context.Context, session *domain.Session, log []ports.Entry) (ports.View, error) {
+	view, err := f.SessionStore.Create(ctx, session, log)
+	if err == nil && f.of.next != nil {
+		err, f.of.next = f.of.next, nil
+	}
+	return view, err
+}
+
+// TestAFailureOfOursIsNotKept: what failed here can be asked for again with the same key, and is then done once.
+func TestAFailureOfOursIsNotKept(t *testing.T) {
+	store := &failing{wholeStore: memory.NewStore()}
+	b := setupWith(t, store)
+	for _, c := range []struct {
+		err    error
+		status int
+		code   string
+	}{
+		{fmt.Errorf("create: %w", ports.ErrUnavailable), http.StatusServiceUnavailable, "unavailable"},
+		{errors.New("a bug"), http.StatusInternalServerError, "internal"},
+	} {
+		store.next = c.err
+		r := b.post(`{"title":"once"}`, keyed("k")).problem(c.status, c.code)
+		require.Empty(t, r.header.Get("Idempotency-Replayed"))
+		require.Equal(t, c.status == http.StatusServiceUnavailable, r.header.Get("Retry-After") != "")
+		require.Empty(t, b.do(call{http.MethodGet, collection, "alice", "", nil}).ok(http.StatusOK).body["items"], "nothing was done")
+	}
+	done := b.post(`{"title":"once"}`, keyed("k")).ok(http.StatusCreated)
+	require.Empty(t, done.header.Get("Idempotency-Replayed"))
+	again := b.post(`{"title":"once"}`, keyed("k")).ok(http.StatusCreated)
+	require.Equal(t, "true", again.header.Get("Idempotency-Replayed"))
+	require.Equal(t, string(done.text), string(again.text))
+	require.Len(t, b.do(call{http.MethodGet, collection, "alice", "", nil}).ok(http.StatusOK).body["items"], 1)
 }
 
 func TestAuthorizationComesBeforeAReplay(t *testing.T) {
