@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -67,7 +68,7 @@ func (r *running) keyedUntilDone(user, key string) keyedAnswer {
 
 // requireOnce holds that the caller's request had its effect once, that its repeats get one answer, and that nothing of the attempts is left
 // over on the server. before is what the attempts so far were told.
-func (r *running) requireOnce(database, user, key string, before ...keyedAnswer) {
+func (r *running) requireOnce(database *pgx.Conn, user, key string, before ...keyedAnswer) {
 	r.t.Helper()
 	done := r.keyedUntilDone(user, key)
 	for _, answer := range before {
@@ -81,23 +82,17 @@ func (r *running) requireOnce(database, user, key string, before ...keyedAnswer)
 	require.Equal(r.t, done.body, again.body)
 	require.Equal(r.t, done.header.Get("Location"), again.header.Get("Location"))
 	require.Equal(r.t, done.header.Get("ETag"), again.header.Get("ETag"))
-	conn, err := pgx.Connect(r.t.Context(), database)
-	require.NoError(r.t, err)
-	defer func() { require.NoError(r.t, conn.Close(context.WithoutCancel(r.t.Context()))) }()
-	for what, query := range map[string]string{
-		"session":      "SELECT count(*) FROM sessions WHERE owner_id = $1",
-		"call.created": "SELECT count(*) FROM events JOIN sessions s ON s.id = session_id WHERE owner_id = $1 AND type = 'call.created'",
-		"event":        "SELECT count(*) FROM events JOIN sessions s ON s.id = session_id WHERE owner_id = $1",
-		"message":      "SELECT count(*) FROM outbox o JOIN sessions s ON s.id::text = o.partition_key WHERE s.owner_id = $1",
-		"key":          "SELECT count(*) FROM idempotency_keys WHERE user_id = $1",
-	} {
-		var n int
-		require.NoError(r.t, conn.QueryRow(r.t.Context(), query, user).Scan(&n))
-		require.Equal(r.t, 1, n, what)
-	}
+	var sessions, created, logged, messages, keys int
+	require.NoError(r.t, database.QueryRow(r.t.Context(), `
+WITH own AS (SELECT id FROM sessions WHERE owner_id = $1)
+SELECT (SELECT count(*) FROM own), (SELECT count(*) FROM events WHERE session_id IN (SELECT id FROM own) AND type = 'call.created'),
+       (SELECT count(*) FROM events WHERE session_id IN (SELECT id FROM own)),
+       (SELECT count(*) FROM outbox WHERE partition_key IN (SELECT id::text FROM own)),
+       (SELECT count(*) FROM idempotency_keys WHERE user_id = $1)`, user).Scan(&sessions, &created, &logged, &messages, &keys))
+	require.Equal(r.t, []int{1, 1, 1, 1, 1}, []int{sessions, created, logged, messages, keys}, "session, call.created, event, message, key")
 	testkit.Eventually(r.t, time.Minute, func(ctx context.Context) error {
 		var n int
-		err := conn.QueryRow(ctx, `SELECT count(*) FROM pg_stat_activity
+		err := database.QueryRow(ctx, `SELECT count(*) FROM pg_stat_activity
 			WHERE datname = current_database() AND pid <> pg_backend_pid() AND (state LIKE 'idle in transaction%' OR wait_event_type = 'Lock')`).Scan(&n)
 		if err == nil && n > 0 {
 			err = fmt.Errorf("%d transactions are left over", n)
@@ -106,13 +101,58 @@ func (r *running) requireOnce(database, user, key string, before ...keyedAnswer)
 	})
 }
 
-// databaseBy returns migrated settings with the database's address replaced by that of a proxy, and the address itself.
-func databaseBy(t *testing.T, by func(url string) string) (environ []string, url string) {
+// databaseBy returns migrated settings with the database's address replaced by that of a proxy, and a connection that goes straight to it.
+func databaseBy(t *testing.T, by func(url string) string) (environ []string, straight *pgx.Conn) {
 	t.Helper()
 	environ = migrated(t)
-	url = strings.TrimPrefix(environ[0], "DATABASE_URL=")
+	url := strings.TrimPrefix(environ[0], "DATABASE_URL=")
 	environ[0] = "DATABASE_URL=" + by(url)
-	return environ, url
+	straight, err := pgx.Connect(t.Context(), url)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, straight.Close(context.WithoutCancel(t.Context()))) })
+	return environ, straight
+}
+
+// TestPostgresCutAnywhereInAKeyedCreate breaks the connection before every single message of the transaction, and in the middle of each
+// that the server is sent, those of the commit among them: what was asked and never came, and what was done and never told. The client's
+// repeat gives one session.
+func TestPostgresCutAnywhereInAKeyedCreate(t *testing.T) {
+	var proxy *testkit.PGProxy
+	environ, database := databaseBy(t, func(url string) (by string) {
+		proxy, by = testkit.ProxyPostgres(t, url)
+		return by
+	})
+	service := run(t, environ...)
+	service.ready(http.StatusOK, "degraded")
+	followed := proxy.Follow("nobody-cuts")
+	require.Equal(t, http.StatusCreated, service.keyed("nobody-cuts", "k").status)
+	messages := <-followed
+	commit := slices.Index(messages, "to the server: commit")
+	require.Equal(t, []string{"to the server: commit", "to the client: C", "to the client: Z"}, messages[commit:], "%v", messages)
+	require.Greater(t, commit, 40, "one statement at least for each of key, session, members, event, outbox and answer: %v", messages)
+	for at, message := range messages {
+		breaks := []func(marker string, at int) *testkit.PGFault{proxy.Cut}
+		if strings.HasPrefix(message, "to the server") { // Half of an answer says no more than none.
+			breaks = append(breaks, proxy.Tear)
+		}
+		for how, breakAt := range breaks {
+			user := fmt.Sprintf("user-%d-%03d", how, at)
+			fault := breakAt(user, at)
+			first := service.keyed(user, "k")
+			select {
+			case broken := <-fault.Hit():
+				require.Equal(t, message, broken)
+			default:
+				require.Fail(t, "nothing was broken", "%d %d %s: %s", how, at, message, first.body)
+			}
+			if first.status != http.StatusCreated { // Where nothing was begun yet, the driver itself tries another connection.
+				require.Equal(t, http.StatusServiceUnavailable, first.status, first.body)
+				require.Equal(t, "unavailable", first.code)
+			}
+			service.requireOnce(database, user, "k", first)
+		}
+	}
+	t.Logf("broke at each of %d messages: %v", len(messages), messages)
 }
 
 // TestNetworkFaultsInAKeyedCreate: the network between service and PostgreSQL fails in the ways that Toxiproxy knows, after some of what the
