@@ -71,18 +71,20 @@ SELECT bound FROM before, set_config('statement_timeout', @patience, true)`
 
 // takeKeyStatement makes the key the transaction's where nobody has it or its time is served, and takes the bound off again. The bound is the
 // statement's and not the lock's: where the first request fails, a repeat may wait on for the next one that came before it, and
-// lock_timeout would begin anew with each.
+// lock_timeout would begin anew with each. A key that was answered is locked by none of its repeats.
 const takeKeyStatement = `
-WITH claimed AS (
-	INSERT INTO idempotency_keys AS k (user_id, key, fingerprint, keep_until) VALUES (@user, @key, @fingerprint, @keep_until)
-	    ON CONFLICT (user_id, key) DO UPDATE
-	   SET fingerprint = excluded.fingerprint, keep_until = excluded.keep_until, status = NULL, headers = NULL, body = NULL
-	 WHERE k.keep_until <= @at
+WITH again AS (
+	UPDATE idempotency_keys SET fingerprint = @fingerprint, keep_until = @keep_until, status = NULL, headers = NULL, body = NULL
+	 WHERE user_id = @user AND key = @key AND keep_until <= @at
+	RETURNING 1
+), new AS (
+	INSERT INTO idempotency_keys (user_id, key, fingerprint, keep_until) VALUES (@user, @key, @fingerprint, @keep_until)
+	    ON CONFLICT DO NOTHING
 	RETURNING 1
 )
-SELECT (SELECT count(*) FROM claimed) FROM set_config('statement_timeout', @bound, true)`
+SELECT (SELECT count(*) FROM again) + (SELECT count(*) FROM new) FROM set_config('statement_timeout', @bound, true)`
 
-// claimKey makes the key the transaction's and returns nil, or returns the row of the request that came first, locked.
+// claimKey makes the key the transaction's and returns nil, or returns the row of the request that came first.
 func claimKey(tx *gorm.DB, request ports.KeyedRequest) (*keyRow, error) {
 	patience := strconv.FormatInt(ports.IdempotencyPatience.Milliseconds(), 10)
 	var bound string
@@ -103,7 +105,10 @@ func claimKey(tx *gorm.DB, request ports.KeyedRequest) (*keyRow, error) {
 		return nil, nil // This is the first request.
 	}
 	var first keyRow
-	err = tx.Where("user_id = ? AND key = ?", request.UserID, request.Key).Take(&first).Error
+	err = tx.Where("user_id = ? AND key = ? AND keep_until > ?", request.UserID, request.Key, request.At).Take(&first).Error
+	if errors.Is(err, gorm.ErrRecordNotFound) { // It was forgotten in between; who asks again is the first.
+		err = fmt.Errorf("claim a key: it is no more: %w", ports.ErrUnavailable)
+	}
 	return &first, err
 }
 

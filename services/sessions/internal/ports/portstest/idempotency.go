@@ -154,13 +154,14 @@ func testForget(t *testing.T, s KeyedUnderTest) {
 	require.Len(t, s.Outbox(), 6, "the sessions stay")
 }
 
-// OncePatiently makes the request as a client does that heeds Retry-After: on a busy machine the first may take longer than a repeat waits.
+// OncePatiently makes the request as a client does that heeds Retry-After: on a busy machine the first may take longer than a repeat waits,
+// and so may a connection.
 func OncePatiently(
 	ctx context.Context, keys ports.IdempotencyStore, request ports.KeyedRequest, work func(ports.SessionStore) (ports.Response, error),
 ) (response ports.Response, replayed bool, err error) {
 	for range 10 {
 		response, replayed, err = keys.Once(ctx, request, work)
-		if !errors.Is(err, ports.ErrIdempotencyInProgress) {
+		if !errors.Is(err, ports.ErrIdempotencyInProgress) && !errors.Is(err, ports.ErrUnavailable) {
 			break
 		}
 	}
