@@ -159,7 +159,7 @@ func TestOperations(t *testing.T) {
 	assert.ElementsMatch(t, []string{
 		"POST /v1/call/sessions", "GET /v1/call/sessions", "GET /v1/call/sessions/{sessionId}", "PATCH /v1/call/sessions/{sessionId}",
 		"PUT /v1/call/sessions/{sessionId}/members/{userId}", "DELETE /v1/call/sessions/{sessionId}/members/{userId}",
-		"POST /v1/call/sessions/{sessionId}/token", "GET /v1/call/sessions/{sessionId}/events",
+		"POST /v1/call/sessions/{sessionId}/token", "GET /v1/call/sessions/{sessionId}/events", "GET /v1/call/events",
 		"POST /v1/call/sessions/{sessionId}/events",
 		"PUT /v1/call/sessions/{sessionId}/checkpoints/{consumer}", "GET /v1/call/sessions/{sessionId}/checkpoints/{consumer}",
 		"GET /livez", "GET /readyz", "GET /openapi.json", "GET /docs", "GET /docs/{asset}",

@@ -65,6 +65,15 @@ func Commands() Topology {
 	return t
 }
 
+// Hints returns what only sessions declares: the exchange between its replicas. Each has a queue of its own there (HintsQueue), which is
+// exclusive and goes with the connection.
+func Hints() Topology {
+	return Topology{Exchanges: []Exchange{{Name: HintsExchange, Kind: KindFanout}}}
+}
+
+// HintsQueue returns the name of the queue of the connection that has this unique id.
+func HintsQueue(id string) string { return HintsExchange + "." + id }
+
 // CommandKeys returns the names of all commands, the routing keys of CommandsExchange.
 func CommandKeys() []string { return slices.Clone(commandKeys) }
 

@@ -18,6 +18,8 @@ const (
 	CommandsExchange = "call.commands"
 	// CommandsQueue holds requests for the bridge. It exists only while a bridge consumes from it.
 	CommandsQueue = "bridge.commands"
+	// HintsExchange tells every replica of sessions that a session's log has grown. What it carries may be lost.
+	HintsExchange = "sessions.hints"
 	// PartitionsExchange carries no messages: its arguments hold the number of partitions, which the broker compares on each declaration.
 	PartitionsExchange = "call.partitions"
 )
@@ -35,6 +37,7 @@ const HeaderSessionID = "session-id"
 const (
 	KindTopic          = "topic"
 	KindDirect         = "direct"
+	KindFanout         = "fanout"
 	KindConsistentHash = "x-consistent-hash" // plugin rabbitmq_consistent_hash_exchange, part of RabbitMQ's distribution
 )
 

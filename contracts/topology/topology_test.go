@@ -101,8 +101,12 @@ func TestPermissionsFitTheTopology(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join("..", "..", "deployments", "rabbitmq", "definitions.json"))
 	require.NoError(t, err)
 	require.NoError(t, json.Unmarshal(text, &definitions))
+	queue := topology.HintsQueue("019ab1c2-5e00-7a10-8c3d-2f4b6a8c0e11")
+	hintsQueue := topology.Topology{
+		Queues: []topology.Queue{{Name: queue}}, Bindings: []topology.Binding{{Source: topology.HintsExchange, Destination: queue}},
+	}
 	declared := map[string]topology.Topology{
-		topology.UserSessions: topology.Shared(12),
+		topology.UserSessions: topology.Merge(topology.Shared(12), topology.Hints(), hintsQueue),
 		topology.UserBridge:   topology.Merge(topology.Shared(12), topology.Commands()),
 	}
 	checked := 0
@@ -127,6 +131,7 @@ func TestPermissionsFitTheTopology(t *testing.T) {
 			assert.Regexp(t, write, b.Destination, p.User)
 		}
 		assert.Equal(t, p.User == topology.UserSessions, write.MatchString(topology.CommandsExchange), "only sessions gives commands")
+		assert.Equal(t, p.User == topology.UserSessions, write.MatchString(topology.HintsExchange), "only sessions gives hints")
 	}
 	assert.Equal(t, len(declared), checked)
 	for _, e := range topology.Shared(1).Exchanges {

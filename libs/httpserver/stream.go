@@ -2,6 +2,7 @@ package httpserver
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"time"
@@ -19,7 +20,7 @@ type Stream struct {
 
 // BeginStream makes the request's answer a stream and sends its head, with the headers set so far, at once. The limits for a whole request
 // end here: those of the server, of the handler's context (see Context), and its duration is no longer measured. In their place each write
-// must be taken within writeTimeout.
+// must be taken within writeTimeout. Where the connection has no deadlines, as in a test without a network, nothing is bounded.
 func BeginStream(c *gin.Context, writeTimeout time.Duration) (*Stream, error) {
 	if unlimited, ok := c.Request.Context().Value(unlimitedKey{}).(context.Context); ok {
 		c.Request = c.Request.WithContext(unlimited)
@@ -27,7 +28,7 @@ func BeginStream(c *gin.Context, writeTimeout time.Duration) (*Stream, error) {
 	c.Set(streamKey, true)
 	s := &Stream{ctx: c.Request.Context(), writer: c.Writer, control: http.NewResponseController(c.Writer), timeout: writeTimeout}
 	// Without this the server would take the end of its time to read a request for the client's going.
-	if err := s.control.SetReadDeadline(time.Time{}); err != nil {
+	if err := s.control.SetReadDeadline(time.Time{}); err != nil && !errors.Is(err, http.ErrNotSupported) {
 		return nil, fmt.Errorf("begin a stream: %w", err)
 	}
 	if err := s.extend(); err != nil {
@@ -61,7 +62,7 @@ func (s *Stream) Flush() error {
 }
 
 func (s *Stream) extend() error {
-	if err := s.control.SetWriteDeadline(time.Now().Add(s.timeout)); err != nil {
+	if err := s.control.SetWriteDeadline(time.Now().Add(s.timeout)); err != nil && !errors.Is(err, http.ErrNotSupported) {
 		return fmt.Errorf("bound a write: %w", err)
 	}
 	return nil

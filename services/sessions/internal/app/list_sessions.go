@@ -17,7 +17,7 @@ import (
 type ListSessions struct {
 	Store   ports.SessionStore
 	Cursors ports.CursorKeys
-	Clock   ports.Clock
+	Journal ports.Journal
 }
 
 // ListQuery is what a caller asks for.
@@ -45,7 +45,11 @@ func (uc ListSessions) Do(ctx context.Context, caller domain.Principal, query Li
 	request := ports.ListRequest{UserID: caller.UserID, Statuses: query.Statuses, Limit: query.Limit}
 	var page SessionPage
 	if query.Cursor == "" {
-		page.EventsCursor = cursors{secret: secret, kind: eventsCursor, holder: caller.UserID}.seal(instant(uc.Clock.Now()))
+		now, err := uc.Journal.Now(ctx)
+		if err != nil {
+			return SessionPage{}, fmt.Errorf("listing sessions: %w", err)
+		}
+		page.EventsCursor = EventCursor{cursors{secret: secret, kind: eventsCursor, holder: caller.UserID}}.Seal(now)
 	} else if request.After, err = positionIn(list, query.Cursor); err != nil {
 		return SessionPage{}, err
 	}

@@ -25,6 +25,7 @@ import (
 	"github.com/callplane/callplane/services/sessions/internal/adapters/postgres"
 	"github.com/callplane/callplane/services/sessions/internal/adapters/system"
 	"github.com/callplane/callplane/services/sessions/internal/app"
+	"github.com/callplane/callplane/services/sessions/internal/app/live"
 	"github.com/callplane/callplane/services/sessions/internal/ports"
 )
 
@@ -72,7 +73,10 @@ func Options(settings Settings, build Build) fx.Option {
 			newAPI,
 			fx.Annotate(newStore,
 				fx.As(new(ports.SessionStore)), fx.As(new(ports.IdempotencyStore)), fx.As(new(ports.CursorKeys)),
-				fx.As(new(ports.Activations)), fx.As(new(ports.Retention)), fx.As(new(ports.Checkpoints))),
+				fx.As(new(ports.Activations)), fx.As(new(ports.Retention)), fx.As(new(ports.Checkpoints)),
+				fx.As(new(ports.Journal)), fx.As(new(followed))),
+			newHints,
+			live.NewHub,
 			fx.Annotate(newTokens, fx.As(new(ports.MediaTokens))),
 			fx.Annotate(newPresence, fx.As(new(ports.MediaPresence))),
 			fx.Annotate(metrics.NewCounters, fx.As(new(ports.Counters))),
@@ -85,6 +89,7 @@ func Options(settings Settings, build Build) fx.Option {
 		fx.Invoke(
 			announce,
 			startDatabase,
+			startStreams,
 			startPublishing,
 			startRelay,
 			startConsuming,
@@ -92,6 +97,7 @@ func Options(settings Settings, build Build) fx.Option {
 			startForgettingKeys,
 			httpapi.API.Mount,
 			addChecks,
+			endStreams,
 			httpserverfx.Serve,
 		),
 	)
@@ -144,12 +150,13 @@ func newLimit(settings Settings, clock ports.Clock) (*httpapi.Limit, error) {
 
 func newAPI(
 	settings Settings, store ports.SessionStore, keys ports.IdempotencyStore, cursors ports.CursorKeys, checkpoints ports.Checkpoints,
-	tokens ports.MediaTokens, counters ports.Counters, clock ports.Clock, ids ports.IDs, auth httpapi.Authenticator, limit *httpapi.Limit, gate *libpostgres.Gate,
+	journal ports.Journal, hub *live.Hub, tokens ports.MediaTokens, counters ports.Counters, clock ports.Clock, ids ports.IDs,
+	auth httpapi.Authenticator, limit *httpapi.Limit, gate *libpostgres.Gate,
 ) httpapi.API {
 	return httpapi.API{
 		Create: app.CreateSession{Store: store, Clock: clock, IDs: ids, Counters: counters, Keys: keys},
 		Get:    app.GetSession{Store: store},
-		List:   app.ListSessions{Store: store, Cursors: cursors, Clock: clock},
+		List:   app.ListSessions{Store: store, Cursors: cursors, Journal: journal},
 		Update: app.UpdateSession{Store: store, Clock: clock, IDs: ids, Counters: counters},
 		Token:  app.IssueToken{Store: store, Tokens: tokens, Clock: clock},
 		Events: app.ListEvents{Store: store},
@@ -160,6 +167,9 @@ func newAPI(
 		PostEvent:         app.PostEvent{Store: store, Clock: clock, IDs: ids, Keys: keys, Counters: counters},
 		AdvanceCheckpoint: app.AdvanceCheckpoint{Checkpoints: checkpoints},
 		GetCheckpoint:     app.GetCheckpoint{Checkpoints: checkpoints},
+
+		FollowSession: live.FollowSession{Hub: hub, Journal: journal, Clock: clock},
+		FollowUser:    live.FollowUser{Hub: hub, Journal: journal, Cursors: app.EventCursors{Keys: cursors}, Clock: clock},
 
 		Auth:    auth,
 		Origins: settings.origins(),

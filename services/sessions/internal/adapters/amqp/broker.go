@@ -47,7 +47,7 @@ func NewBroker(cfg Config) (*Broker, error) {
 		if err != nil {
 			return nil, err
 		}
-		rabbitmq.DeclareOn(made, topology.Shared(cfg.Partitions))
+		rabbitmq.DeclareOn(made, topology.Merge(topology.Shared(cfg.Partitions), topology.Hints()))
 		*connector = made
 	}
 	b.publisher = rabbitmq.NewPublisher(b.publishing, appID)

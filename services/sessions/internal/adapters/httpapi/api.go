@@ -11,6 +11,7 @@ import (
 	"github.com/callplane/callplane/libs/httpserver"
 	"github.com/callplane/callplane/libs/telemetry"
 	"github.com/callplane/callplane/services/sessions/internal/app"
+	"github.com/callplane/callplane/services/sessions/internal/app/live"
 	"github.com/callplane/callplane/services/sessions/internal/ports"
 )
 
@@ -30,6 +31,9 @@ type API struct {
 	AdvanceCheckpoint app.AdvanceCheckpoint
 	GetCheckpoint     app.GetCheckpoint
 
+	FollowSession live.FollowSession
+	FollowUser    live.FollowUser
+
 	Auth    Authenticator
 	Origins []string        // of web pages that may use the API in a browser, as browsers write them; none: CORS is off
 	Limit   *Limit          // for each caller; nil: none
@@ -38,6 +42,7 @@ type API struct {
 
 const (
 	sessionsPath = "/v1/call/sessions"
+	userEvents   = "/v1/call/events"
 	idParam      = "sessionId"
 	userParam    = "userId"
 
@@ -63,6 +68,7 @@ func (a API) Mount(engine *gin.Engine) {
 	v1.POST("/:"+idParam+"/events", a.postEvent)
 	v1.PUT("/:"+idParam+"/checkpoints/:"+consumerParam, a.putCheckpoint)
 	v1.GET("/:"+idParam+"/checkpoints/:"+consumerParam, a.getCheckpoint)
+	engine.GET(userEvents, a.open, a.authenticate, a.streamUser)
 }
 
 // open lets nobody pass before work may begin.

@@ -21,6 +21,11 @@ type pageBody struct {
 
 func (a API) listEvents(c *gin.Context) {
 	id := sessionID(c)
+	c.Writer.Header().Add("Vary", "Accept")
+	if wantsStream(c.Request.Header) {
+		a.streamSession(c, id)
+		return
+	}
 	request, err := pageRequest(c.Request.URL)
 	if err != nil {
 		fail(c, err)

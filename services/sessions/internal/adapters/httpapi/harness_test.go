@@ -21,6 +21,7 @@ import (
 	"github.com/callplane/callplane/services/sessions/internal/adapters/httpapi"
 	"github.com/callplane/callplane/services/sessions/internal/adapters/memory"
 	"github.com/callplane/callplane/services/sessions/internal/app"
+	"github.com/callplane/callplane/services/sessions/internal/app/live"
 	"github.com/callplane/callplane/services/sessions/internal/ports"
 	"github.com/callplane/callplane/services/sessions/internal/ports/portstest"
 )
@@ -36,6 +37,7 @@ type bundle struct {
 	tokens   *memory.Tokens
 	counters *memory.Counters
 	log      *bytes.Buffer
+	hub      *live.Hub
 }
 
 func setup(t *testing.T) *bundle {
@@ -49,6 +51,8 @@ type wholeStore interface {
 	ports.IdempotencyStore
 	ports.CursorKeys
 	ports.Checkpoints
+	ports.Journal
+	Follow(added func(ports.Appended))
 }
 
 // setupWith is setup on another store; change may give the API and its engine something else.
@@ -62,10 +66,12 @@ func setupWith(t *testing.T, store wholeStore, change ...func(*httpapi.API, *htt
 	}
 	ready := make(chan struct{})
 	close(ready)
+	b.hub = live.NewHub(store, slog.New(slog.DiscardHandler))
+	store.Follow(b.hub.Publish)
 	api := httpapi.API{
 		Create: app.CreateSession{Store: store, Clock: b.clock, IDs: memory.IDs{}, Counters: b.counters, Keys: store},
 		Get:    app.GetSession{Store: store},
-		List:   app.ListSessions{Store: store, Cursors: store, Clock: b.clock},
+		List:   app.ListSessions{Store: store, Cursors: store, Journal: store},
 		Update: app.UpdateSession{Store: store, Clock: b.clock, IDs: memory.IDs{}, Counters: b.counters},
 		Token:  app.IssueToken{Store: store, Tokens: b.tokens, Clock: b.clock},
 		Events: app.ListEvents{Store: store},
@@ -76,6 +82,9 @@ func setupWith(t *testing.T, store wholeStore, change ...func(*httpapi.API, *htt
 		PostEvent:         app.PostEvent{Store: store, Clock: b.clock, IDs: memory.IDs{}, Keys: store, Counters: b.counters},
 		AdvanceCheckpoint: app.AdvanceCheckpoint{Checkpoints: store},
 		GetCheckpoint:     app.GetCheckpoint{Checkpoints: store},
+
+		FollowSession: live.FollowSession{Hub: b.hub, Journal: store, Clock: b.clock},
+		FollowUser:    live.FollowUser{Hub: b.hub, Journal: store, Cursors: app.EventCursors{Keys: store}, Clock: b.clock},
 
 		Auth:  httpapi.DevAuth{},
 		Ready: ready,

@@ -9,6 +9,7 @@ import (
 	"github.com/callplane/callplane/contracts/events"
 	"github.com/callplane/callplane/libs/problem"
 	"github.com/callplane/callplane/services/sessions/internal/app"
+	"github.com/callplane/callplane/services/sessions/internal/app/live"
 	"github.com/callplane/callplane/services/sessions/internal/domain"
 	"github.com/callplane/callplane/services/sessions/internal/ports"
 )
@@ -39,11 +40,13 @@ var (
 	providerUnavailable = problem.New(http.StatusServiceUnavailable, "provider_unavailable", "The media provider is unavailable").
 				WithRetry().WithDetail("Nobody who issues tokens answered in time.")
 	invalidCursor = problem.New(http.StatusBadRequest, "invalid_cursor", "The cursor is not valid").
-			WithDetail("It was not given out to you for this list and these statuses. Leave it out, to begin with the first page.")
+			WithDetail("It was not given out to you for this request. Leave it out, to begin anew.")
 	eventIDConflict = problem.New(http.StatusConflict, "event_id_conflict", "The event id is taken").
 			WithDetail("The session's log holds another event with this id. Take a new id for each event, and repeat one only as it was.")
-	eventNotFound         = problem.NotFound.WithDetail("The session's log holds no event with this id.")
-	noCheckpoint          = problem.NotFound.WithDetail("You have kept no checkpoint for this consumer in this session.")
+	eventNotFound  = problem.NotFound.WithDetail("The session's log holds no event with this id.")
+	noCheckpoint   = problem.NotFound.WithDetail("You have kept no checkpoint for this consumer in this session.")
+	tooManyStreams = problem.RateLimited.WithDetail("You have as many streams open as are allowed. Close one; one stream can show all of your sessions.")
+
 	idempotencyInProgress = problem.New(http.StatusConflict, "idempotency_in_progress", "The first request is still in progress").
 				WithRetry().WithDetail("A request with this Idempotency-Key is being worked on. Repeat yours, to get its answer.")
 	idempotencyKeyReused = problem.New(http.StatusUnprocessableEntity, "idempotency_key_reused", "The key was used for another request").
@@ -69,6 +72,8 @@ var table = []struct {
 	{domain.ErrNoCheckpoint, noCheckpoint},
 	{ports.ErrDeviceLimit, deviceLimit},
 	{app.ErrInvalidCursor, invalidCursor},
+	{live.ErrTooManyStreams, tooManyStreams},
+	{live.ErrDraining, problem.Unavailable},
 	{ports.ErrIdempotencyInProgress, idempotencyInProgress},
 	{ports.ErrIdempotencyKeyReused, idempotencyKeyReused},
 	{ports.ErrProviderUnavailable, providerUnavailable},

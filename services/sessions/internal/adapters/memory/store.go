@@ -23,6 +23,8 @@ type Store struct {
 
 	checkpoints map[ports.CheckpointName]checkpoint
 
+	added    func(ports.Appended) // told what each change adds to a log
+	last     time.Time            // that the store's clock has shown
 	claiming sync.Mutex
 	claims   map[keyName]chan struct{} // closed when the request has ended
 }
@@ -200,14 +202,16 @@ func (s *Store) save(kept *stored, session *domain.Session, log []ports.Entry) e
 	if err := kept.saveMemberships(session.Snapshot(), log); err != nil {
 		return err
 	}
+	before := kept.snapshot.Members
 	kept.snapshot = session.Snapshot()
 	kept.log = append(kept.log, log...)
 	for _, entry := range log {
-		kept.loggedAt = append(kept.loggedAt, time.Now())
+		kept.loggedAt = append(kept.loggedAt, s.tick())
 		if entry.Publish {
 			s.outbox = append(s.outbox, entry.JSON)
 		}
 	}
+	s.tell(kept, before, len(log))
 	return nil
 }
 

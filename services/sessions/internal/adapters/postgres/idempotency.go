@@ -38,6 +38,7 @@ func (s *Store) Once(
 	ctx context.Context, request ports.KeyedRequest, work func(ports.SessionStore) (ports.Response, error),
 ) (response ports.Response, replayed bool, err error) {
 	var changed []string
+	var appended []ports.Appended
 	err = s.transact(ctx, "answer a request with a key", func(tx *gorm.DB) error {
 		first, err := claimKey(tx, request)
 		if err != nil {
@@ -50,6 +51,7 @@ func (s *Store) Once(
 		}
 		joined := tx.Session(&gorm.Session{DisableNestedTransaction: true})
 		inner := NewStore(joined, s.exchange, func(sessionIDs ...string) { changed = append(changed, sessionIDs...) })
+		inner.Follow(func(a ports.Appended) { appended = append(appended, a) })
 		if response, err = work(inner); err != nil {
 			return err
 		}
@@ -61,6 +63,7 @@ func (s *Store) Once(
 	if len(changed) > 0 {
 		s.wake(changed...)
 	}
+	s.tell(appended)
 	return response, replayed, nil
 }
 

@@ -70,6 +70,7 @@ type eventRow struct {
 	Digest     []byte    `gorm:"column:digest"`
 	Envelope   string    `gorm:"column:envelope"`
 	AppendedAt time.Time `gorm:"column:appended_at"`
+	LoggedAt   time.Time `gorm:"column:logged_at;default:clock_timestamp()"` // the database's own
 }
 
 // TableName is gorm's.

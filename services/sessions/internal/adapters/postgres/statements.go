@@ -95,7 +95,7 @@ func (s *Store) insert(tx *gorm.DB, session domain.Snapshot, log []ports.Entry) 
 	if err := saveParticipants(tx, session.ID, nil, session.Participants); err != nil {
 		return err
 	}
-	return s.append(tx, session.ID, 0, log)
+	return s.append(tx, nil, session, 0, log)
 }
 
 // save writes what changed of a locked session, and what its log gets.
@@ -115,7 +115,7 @@ func (s *Store) save(tx *gorm.DB, before, after domain.Snapshot, lastSeq int64, 
 	if err := saveParticipants(tx, after.ID, before.Participants, after.Participants); err != nil {
 		return err
 	}
-	return s.append(tx, after.ID, lastSeq, entries)
+	return s.append(tx, before.Members, after, lastSeq, entries)
 }
 
 // saveParticipants writes those that changed; nobody who was in a call is ever taken off its list.
@@ -146,7 +146,8 @@ func sameParticipant(a, b domain.Participant) bool {
 }
 
 // append adds entries to the log, and those that begin here to the outbox.
-func (s *Store) append(tx *gorm.DB, sessionID string, lastSeq int64, entries []ports.Entry) error {
+func (s *Store) append(tx *gorm.DB, before []events.Member, after domain.Snapshot, lastSeq int64, entries []ports.Entry) error {
+	sessionID := after.ID
 	rows := make([]eventRow, len(entries))
 	var publish []outbox.Row
 	for i, e := range entries {
@@ -159,6 +160,9 @@ func (s *Store) append(tx *gorm.DB, sessionID string, lastSeq int64, entries []p
 		}
 	}
 	if err := tx.Create(&rows).Error; err != nil {
+		return err
+	}
+	if err := noteAppended(tx, rows, entries, before, after); err != nil {
 		return err
 	}
 	return outbox.Insert(tx, publish...)

@@ -22,6 +22,7 @@ type Store struct {
 	db       *gorm.DB
 	exchange string
 	wake     func(sessionIDs ...string)
+	added    func(ports.Appended)   // nil: nobody follows
 	secret   atomic.Pointer[[]byte] // for cursors, once it was read
 }
 
@@ -128,9 +129,13 @@ func (s *Store) Take(
 	return err
 }
 
-// transact runs do in one transaction. Its error is ports.ErrUnavailable where trying again may help.
+// transact runs do in one transaction, and then tells what it added to logs. Its error is ports.ErrUnavailable where trying again may help.
 func (s *Store) transact(ctx context.Context, what string, do func(tx *gorm.DB) error) error {
-	err := s.db.WithContext(ctx).Transaction(do, &sql.TxOptions{Isolation: sql.LevelReadCommitted})
+	noting, appended := collecting(ctx)
+	err := s.db.WithContext(noting).Transaction(do, &sql.TxOptions{Isolation: sql.LevelReadCommitted})
+	if err == nil {
+		s.tell(*appended)
+	}
 	return failed(ctx, what, err)
 }
 

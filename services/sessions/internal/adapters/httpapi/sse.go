@@ -1,0 +1,146 @@
+package httpapi
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"mime"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/callplane/callplane/libs/httpserver"
+	"github.com/callplane/callplane/libs/telemetry"
+	"github.com/callplane/callplane/services/sessions/internal/app/live"
+)
+
+const (
+	mediaEventStream = "text/event-stream"
+	lastEventID      = "Last-Event-ID"
+)
+
+// slowReader is how long a client may take to accept what it is sent. Then it is cut off, and resumes.
+const slowReader = 10 * time.Second
+
+// When clients of a replica that stops come back, in milliseconds: not all at once.
+const (
+	minComeBack = 200
+	maxComeBack = 3000
+)
+
+// follower is a stream of either kind.
+type follower interface {
+	Next(ctx context.Context) ([]live.Message, error)
+	Close()
+}
+
+// streamOf sends what the follower says, as events of the HTML standard (section 9.2), until either side ends it.
+func (a API) streamOf(c *gin.Context, from follower, attrs ...slog.Attr) {
+	defer from.Close()
+	c.Header("Content-Type", mediaEventStream)
+	c.Header("Cache-Control", "no-store, no-transform")
+	c.Header("X-Accel-Buffering", "no") // or nginx would collect what is sent
+	out, err := httpserver.BeginStream(c, slowReader)
+	if err == nil {
+		err = follow(telemetry.WithAttrs(out.Context(), attrs...), out, from)
+	}
+	if err != nil {
+		_ = c.Error(err) // The access log tells it.
+	}
+}
+
+// follow returns nil where the stream ended in order or the client is gone.
+func follow(ctx context.Context, out *httpserver.Stream, from follower) error {
+	for {
+		messages, err := from.Next(ctx)
+		switch {
+		case errors.Is(err, live.ErrDraining):
+			_, _ = fmt.Fprintf(out, "retry: %d\n\n", minComeBack+rand.IntN(maxComeBack-minComeBack)) //nolint:gosec // Not a secret.
+			return flushed(out)
+		case ctx.Err() != nil, errors.Is(err, live.ErrExpired), errors.Is(err, live.ErrRemoved), errors.Is(err, live.ErrDeleted):
+			return nil
+		case err != nil:
+			return err
+		}
+		for _, message := range messages {
+			if err := writeMessage(out, message); err != nil {
+				return cut(err)
+			}
+		}
+		if len(messages) == 0 {
+			_, _ = io.WriteString(out, ":\n\n") // Whether it could be sent, flushing tells.
+		}
+		if err := flushed(out); err != nil {
+			return err
+		}
+	}
+}
+
+func flushed(out *httpserver.Stream) error {
+	if err := out.Flush(); err != nil {
+		return cut(err)
+	}
+	return nil
+}
+
+func cut(err error) error {
+	return fmt.Errorf("the client does not take the stream and was cut off: %w", err)
+}
+
+// lineEnds would end a field; in JSON they are spaces between tokens.
+var lineEnds = strings.NewReplacer("\r", " ", "\n", " ")
+
+func writeMessage(out io.Writer, message live.Message) error {
+	data := message.Data
+	if bytes.ContainsAny(data, "\r\n") {
+		data = []byte(lineEnds.Replace(string(data)))
+	}
+	buffer := make([]byte, 0, len(data)+len(message.ID)+len(message.Type)+24)
+	buffer = append(append(buffer, "id: "...), message.ID...)
+	buffer = append(append(buffer, "\nevent: "...), message.Type...)
+	buffer = append(append(buffer, "\ndata: "...), data...)
+	_, err := out.Write(append(buffer, "\n\n"...))
+	return err //nolint:wrapcheck // The caller says what it is.
+}
+
+// wantsStream tells whether the request asks for a stream rather than JSON: where Accept names it, and nothing else that fits more
+// (RFC 9110, section 12.5.1).
+func wantsStream(header http.Header) bool {
+	stream, other := 0.0, 0.0
+	for _, value := range header.Values("Accept") {
+		for part := range strings.SplitSeq(value, ",") {
+			media, params, err := mime.ParseMediaType(part)
+			if err != nil {
+				continue
+			}
+			quality := 1.0
+			if q, given := params["q"]; given {
+				if quality, err = strconv.ParseFloat(q, 64); err != nil {
+					continue
+				}
+			}
+			switch media {
+			case mediaEventStream:
+				stream = max(stream, quality)
+			case mediaJSON:
+				other = max(other, quality)
+			}
+		}
+	}
+	return stream > 0 && stream >= other
+}
+
+// watermark returns what a client resumes behind: what its last stream ended with, before what its URL has said from the beginning.
+func watermark(c *gin.Context, after string) string {
+	if resumed := c.GetHeader(lastEventID); resumed != "" {
+		return resumed
+	}
+	return after
+}
