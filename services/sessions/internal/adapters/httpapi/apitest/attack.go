@@ -25,6 +25,9 @@ type Send func(request *http.Request) (*http.Response, []byte)
 // streamFor is how long a request is held that a stream may answer.
 const streamFor = 50 * time.Millisecond
 
+// requestFor is how long any other request is held: what is wrong with it may lead it to a stream too.
+const requestFor = 2 * time.Second
+
 // Attack sends as many requests as steps says, each made with what the answers before it have told: ids, cursors, entity tags. It fails t
 // where an answer is none that the document describes, is an error of the server's own, or refuses what the document calls right.
 func Attack(t *rapid.T, document *conformance.Document, steps int, send Send) {
@@ -49,11 +52,12 @@ func Attack(t *rapid.T, document *conformance.Document, steps int, send Send) {
 type attack struct{ known map[string][]string }
 
 func (a *attack) step(t *rapid.T, document *conformance.Document, operation *conformance.Operation, d draft, right bool, send Send) {
-	ctx, cancel := context.Background(), context.CancelFunc(func() {})
 	streams := operation.Answers("text/event-stream")
+	held := requestFor
 	if streams {
-		ctx, cancel = context.WithTimeout(ctx, streamFor)
+		held = streamFor
 	}
+	ctx, cancel := context.WithTimeout(context.Background(), held)
 	defer cancel()
 	request := d.request(ctx)
 	response, body := send(request)
