@@ -60,7 +60,7 @@ func (a *attack) step(t *rapid.T, document *conformance.Document, operation *con
 	ctx, cancel := context.WithTimeout(context.Background(), held)
 	defer cancel()
 	request := d.request(ctx)
-	response, body := send(request)
+	response, body := send(request) //nolint:bodyclose // Send has read it whole and closed it.
 	if response == nil {
 		return // it can't be sent by HTTP
 	}

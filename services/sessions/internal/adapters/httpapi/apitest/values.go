@@ -100,7 +100,9 @@ func members(t *rapid.T, schema map[string]any, at string) map[string]any {
 		}
 		also, _ := object(more)["required"].([]any)
 		for _, needed := range also {
-			chosen[needed.(string)] = true //nolint:forcetypeassert // JSON Schema has only strings here.
+			if other, ok := needed.(string); ok {
+				chosen[other] = true
+			}
 		}
 		for needed, narrower := range object(object(more)["properties"]) {
 			properties[needed] = merged(object(properties[needed]), object(narrower))
