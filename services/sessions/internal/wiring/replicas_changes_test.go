@@ -106,6 +106,53 @@ func TestTwoWritersAtTwoReplicas(t *testing.T) {
 	require.EqualValues(t, 1+rounds+writers, session["version"], "one version a change")
 }
 
+// TestMembersOfTwoReplicas changes the members through both at once.
+func TestMembersOfTwoReplicas(t *testing.T) {
+	replicas := pair(t)
+	path := replicas[0].session()
+	const people = 24
+	expect := func(method, member, body string, i int, wanted ...int) func() error {
+		return func() error {
+			status, err := replicas[i%2].send(method, path+"/members/"+member, body, "")
+			for _, want := range wanted {
+				if status == want {
+					return err
+				}
+			}
+			return fmt.Errorf("%s %s is %d: %w", method, member, status, err)
+		}
+	}
+	var inviting errgroup.Group
+	for i := range people {
+		inviting.Go(expect(http.MethodPut, fmt.Sprintf("user-%d", i), `{"role":"viewer"}`, i, http.StatusCreated))
+		inviting.Go(expect(http.MethodPut, "everybody", `{"role":"viewer"}`, i, http.StatusCreated, http.StatusOK))
+	}
+	require.NoError(t, inviting.Wait())
+	require.EqualValues(t, 1+people+1, replicas[0].read(path)["version"], "inviting somebody again changes nothing")
+	var changing errgroup.Group
+	for i := range people {
+		user := fmt.Sprintf("user-%d", i)
+		if i%2 == 0 {
+			changing.Go(expect(http.MethodDelete, user, "", i/2, http.StatusNoContent))
+		} else {
+			changing.Go(expect(http.MethodPut, user, `{"role":"participant"}`, i/2, http.StatusOK))
+		}
+		changing.Go(expect(http.MethodDelete, "everybody", "", i, http.StatusNoContent, http.StatusNotFound))
+	}
+	require.NoError(t, changing.Wait())
+	for _, replica := range replicas {
+		session := replica.read(path)
+		require.EqualValues(t, 2+people+people+1, session["version"])
+		roles := map[string]int{}
+		for _, member := range session["members"].([]any) {
+			roles[member.(map[string]any)["role"].(string)]++
+		}
+		require.Equal(t, map[string]int{"host": 1, "participant": people / 2}, roles)
+		_, page, _ := replica.request(http.MethodGet, path+"/events?limit=200", "alice", "")
+		require.Len(t, page["items"], 2+people+people+1, "one event a change")
+	}
+}
+
 // TestListsWhileThousandsAreCreated reads a list again and again through both replicas while both create more: what was there before is on
 // its pages once each time, in order, and what came meanwhile before it.
 func TestListsWhileThousandsAreCreated(t *testing.T) {

@@ -4,6 +4,7 @@ package wiring
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -29,8 +30,11 @@ func (r *running) createdOnce(key string) (string, error) {
 		if closing := response.Body.Close(); err == nil {
 			err = closing
 		}
-		if err != nil || body.Code != "idempotency_in_progress" {
+		switch {
+		case err != nil || response.StatusCode == http.StatusCreated:
 			return body.SessionID, err
+		case response.Header.Get("Retry-After") == "":
+			return "", fmt.Errorf("POST is %d %s", response.StatusCode, body.Code)
 		}
 	}
 }
