@@ -25,11 +25,13 @@ const (
 	mergePatch = "application/merge-patch+json"
 )
 
-// Client speaks for one user (or service principal) in AUTH_MODE=dev. It may be used by several goroutines at once.
+// Client speaks for one user (or service principal): in AUTH_MODE=dev by name, otherwise by a bearer token. It may be used by several
+// goroutines at once.
 type Client struct {
 	base   string
 	user   string
 	scopes []string
+	bearer string
 	http   *http.Client
 }
 
@@ -48,6 +50,11 @@ func (c *Client) As(user string, scopes ...string) *Client {
 	return &Client{base: c.base, user: user, scopes: scopes, http: c.http}
 }
 
+// Bearer gives a client of the same API that shows a token of AUTH_MODE=jwt.
+func (c *Client) Bearer(token string) *Client {
+	return &Client{base: c.base, bearer: token, http: c.http}
+}
+
 // User is whom the client speaks for.
 func (c *Client) User() string { return c.user }
 
@@ -60,6 +67,34 @@ func (c *Client) Close() { c.http.CloseIdleConnections() }
 // Create creates a session, owned by the client's user. A refusal is a *Problem.
 func (c *Client) Create(ctx context.Context, n NewSession) (Session, error) {
 	return c.session(ctx, request{method: http.MethodPost, path: "/v1/call/sessions", body: n, want: http.StatusCreated})
+}
+
+// CreateOnce is Create with an Idempotency-Key, so that it may be repeated; replayed says that the answer is that of an earlier request.
+func (c *Client) CreateOnce(ctx context.Context, key string, n NewSession) (session Session, replayed bool, err error) {
+	r := request{
+		method: http.MethodPost, path: "/v1/call/sessions", body: n, want: http.StatusCreated, header: http.Header{"Idempotency-Key": {key}},
+	}
+	header, err := c.do(ctx, r, &session)
+	session.ETag, session.Location = header.Get("ETag"), header.Get("Location")
+	return session, header.Get("Idempotency-Replayed") == "true", err
+}
+
+// List reads a page of the client's user's sessions, newest first: from the cursor of the page before, or the first one; limit 0 is the
+// API's default. A refusal is a *Problem.
+func (c *Client) List(ctx context.Context, cursor string, limit int, statuses ...string) (SessionPage, error) {
+	query := url.Values{}
+	if cursor != "" {
+		query.Set("cursor", cursor)
+	}
+	if limit > 0 {
+		query.Set("limit", strconv.Itoa(limit))
+	}
+	if len(statuses) > 0 {
+		query.Set("status", strings.Join(statuses, ","))
+	}
+	var page SessionPage
+	_, err := c.do(ctx, request{method: http.MethodGet, path: "/v1/call/sessions?" + query.Encode(), want: http.StatusOK}, &page)
+	return page, err
 }
 
 // Get reads a session as the client's user sees it. A refusal is a *Problem.
@@ -227,6 +262,9 @@ func (c *Client) newRequest(ctx context.Context, r request) (*http.Request, erro
 		}
 		req.Header.Set("Content-Type", mediaType)
 	}
+	if c.bearer != "" {
+		req.Header.Set("Authorization", "Bearer "+c.bearer)
+	}
 	if c.user != "" {
 		req.Header.Set("X-User-Id", c.user)
 	}
@@ -267,6 +305,6 @@ func (a answer) refusal(req *http.Request) error {
 	if err := json.Unmarshal(a.body, &p); err != nil {
 		return fmt.Errorf("%s %s answered %d with a problem document that can't be read: %w", req.Method, req.URL.Path, a.status, err)
 	}
-	p.Method, p.Path, p.RetryAfter = req.Method, req.URL.Path, a.header.Get("Retry-After")
+	p.Method, p.Path, p.RetryAfter, p.Challenge = req.Method, req.URL.Path, a.header.Get("Retry-After"), a.header.Get("WWW-Authenticate")
 	return &p
 }

@@ -66,6 +66,13 @@ type Session struct {
 	Location string `json:"-"`
 }
 
+// SessionPage is a page of a list.
+type SessionPage struct {
+	Items        []Session `json:"items"`
+	NextCursor   *string   `json:"nextCursor"`
+	EventsCursor *string   `json:"eventsCursor"`
+}
+
 // Event is one envelope of a session's log, and the bytes it came as.
 type Event struct {
 	events.Envelope
@@ -139,6 +146,7 @@ type Problem struct {
 	Method     string `json:"-"`
 	Path       string `json:"-"`
 	RetryAfter string `json:"-"`
+	Challenge  string `json:"-"` // WWW-Authenticate
 }
 
 // Error says what was refused, why, and the request id to look for in the service's log.

@@ -92,6 +92,22 @@ func Prepare(t testing.TB, broker *testkit.Broker) *Stack {
 	return s
 }
 
+// SetSessions gives the sessions service further settings before it is started; secrets among them are named, so that no log may hold them.
+func (s *Stack) SetSessions(t testing.TB, settings map[string]string, secrets ...string) {
+	t.Helper()
+	for _, secret := range secrets {
+		s.tokens.add(secret)
+	}
+	s.Sessions = s.Sessions.With(settings)
+	s.own(t, s.Sessions)
+}
+
+// AwaitSessions waits until the sessions service is ready and has everything that it needs.
+func (s *Stack) AwaitSessions(t testing.TB) {
+	t.Helper()
+	s.await(t, s.Sessions)
+}
+
 // WebhookURL is where LiveKit sends its webhooks.
 func (s *Stack) WebhookURL() string { return s.BridgeURL + "/livekit/webhook" }
 
@@ -154,17 +170,22 @@ func (s *Stack) Start(t testing.TB) {
 func (s *Stack) AwaitReady(t testing.TB) {
 	t.Helper()
 	for _, p := range []*Process{s.Sessions, s.Bridge} {
-		testkit.Eventually(t, Patience, func(ctx context.Context) error {
-			if !p.Running() {
-				t.Fatalf("%s has ended", p.name)
-			}
-			status, degraded, err := s.Readiness(ctx, p)
-			if err == nil && (status != 200 || len(degraded) > 0) {
-				err = fmt.Errorf("%s answers %d, degraded: %v", p.name, status, degraded)
-			}
-			return err
-		})
+		s.await(t, p)
 	}
+}
+
+func (s *Stack) await(t testing.TB, p *Process) {
+	t.Helper()
+	testkit.Eventually(t, Patience, func(ctx context.Context) error {
+		if !p.Running() {
+			t.Fatalf("%s has ended", p.name)
+		}
+		status, degraded, err := s.Readiness(ctx, p)
+		if err == nil && (status != 200 || len(degraded) > 0) {
+			err = fmt.Errorf("%s answers %d, degraded: %v", p.name, status, degraded)
+		}
+		return err
+	})
 }
 
 // Readiness reads a service's /readyz: its status, and the names of what is away that it goes on without.
