@@ -65,7 +65,7 @@ func follow(ctx context.Context, out *httpserver.Stream, from follower) error {
 			_, _ = fmt.Fprintf(out, "retry: %d\n\n", minComeBack+rand.IntN(maxComeBack-minComeBack)) //nolint:gosec // Not a secret.
 			return flushed(out)
 		case ctx.Err() != nil, errors.Is(err, live.ErrExpired), errors.Is(err, live.ErrRemoved), errors.Is(err, live.ErrDeleted):
-			return nil
+			return nil //nolint:nilerr // The stream is over, as it should be.
 		case err != nil:
 			return err
 		}

@@ -85,7 +85,7 @@ func (s *SessionStream) Next(ctx context.Context) ([]Message, error) {
 			return nil, ErrDeleted // it ends before it did
 		}
 		if messages := s.pass(entries); len(messages) > 0 || s.over != nil {
-			return messages, nil
+			return messages, nil //nolint:nilerr // Why it is over is said with the next call.
 		}
 	}
 }
