@@ -4,97 +4,115 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"log/slog"
-	"maps"
 	"net/http"
 	"net/url"
-	"sync"
 	"time"
+
+	"github.com/cenkalti/backoff/v5"
 )
 
 const (
-	flushInterval  = 500 * time.Millisecond
 	requestTimeout = 5 * time.Second
 	consumerName   = appID
+
+	// Bounds of the pause before sessions is asked again. A log is behind the broker by moments only.
+	minPause = 20 * time.Millisecond
+	maxPause = 2 * time.Second
+	// noisy is the pause from which on a wait is told of.
+	noisy = 500 * time.Millisecond
+
+	maxProblem        = 64 << 10            // bytes that are read of a refusal
+	codeNoSuchSession = "session_not_found" // of a problem document
 )
 
-// checkpoints tells sessions how far each session was answered, for people to see and for a program that starts over from the log. Nothing
-// here depends on them: what was not answered is still in the queue. So they are told now and then, and again where that failed.
+// checkpoints tells sessions how far each session was answered.
 type checkpoints struct {
 	set    settings
 	client *http.Client
 	log    *slog.Logger
-
-	mu  sync.Mutex
-	due map[string]string // eventId by session
 }
 
-func newCheckpoints(set settings, log *slog.Logger) *checkpoints {
-	return &checkpoints{set: set, client: &http.Client{Timeout: requestTimeout}, log: log, due: map[string]string{}}
+func newCheckpoints(set settings, log *slog.Logger) checkpoints {
+	return checkpoints{set: set, client: &http.Client{Timeout: requestTimeout}, log: log}
 }
 
-// note remembers the event that was answered last in a session.
-func (c *checkpoints) note(sessionID, eventID string) {
+// close gives back idle connections.
+func (c checkpoints) close() { c.client.CloseIdleConnections() }
+
+// keep returns nil when sessions holds the checkpoint. It asks again until then: sessions may be away, and its log may be behind the
+// broker. An error means that ctx has ended before. A session that does not exist has no checkpoint, so that nil is returned.
+func (c checkpoints) keep(ctx context.Context, session, event string) error {
 	if c.set.APIURL == "" {
-		return
+		return nil
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.due[sessionID] = eventID
-}
-
-// keep tells what is due until ctx ends, then once more.
-func (c *checkpoints) keep(ctx context.Context) error {
-	defer c.client.CloseIdleConnections()
-	tick := time.NewTicker(flushInterval)
-	defer tick.Stop()
-	for {
-		select {
-		case <-tick.C:
-			c.flush(ctx)
-		case <-ctx.Done():
-			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), requestTimeout)
-			defer cancel()
-			c.flush(last)
-			return nil
+	pause := backoff.NewExponentialBackOff()
+	pause.InitialInterval, pause.MaxInterval = minPause, maxPause
+	attempt := func() (struct{}, error) { return struct{}{}, c.put(ctx, session, event) }
+	notify := func(err error, next time.Duration) {
+		if next >= noisy {
+			c.log.WarnContext(ctx, "a checkpoint is not kept yet, everything waits",
+				"session_id", session, "event_id", event, "error", err.Error(), "in", next.Round(time.Millisecond))
 		}
 	}
-}
-
-func (c *checkpoints) flush(ctx context.Context) {
-	c.mu.Lock()
-	due := maps.Clone(c.due)
-	c.mu.Unlock()
-	for session, event := range due {
-		again, err := c.put(ctx, session, event)
-		if err != nil {
-			c.log.WarnContext(ctx, "a checkpoint was not kept", "session_id", session, "again", again, "error", err)
-		}
-		if again {
-			continue
-		}
-		c.mu.Lock()
-		if c.due[session] == event {
-			delete(c.due, session)
-		}
-		c.mu.Unlock()
+	_, err := backoff.Retry(ctx, attempt, backoff.WithBackOff(pause), backoff.WithMaxElapsedTime(0), backoff.WithNotify(notify))
+	if errors.Is(err, errNoSuchSession) {
+		c.log.WarnContext(ctx, "an event names a session that does not exist", "session_id", session, "event_id", event)
+		return nil
 	}
+	if err != nil {
+		return fmt.Errorf("keep the checkpoint %s of session %s: %w", event, session, err)
+	}
+	return nil
 }
 
-// put keeps one checkpoint. again: it may work later; also where the event is not found, since its log may be behind the broker.
-func (c *checkpoints) put(ctx context.Context, session, event string) (again bool, err error) {
+var errNoSuchSession = errors.New("sessions knows no such session")
+
+// put asks once.
+func (c checkpoints) put(ctx context.Context, session, event string) error {
+	request, err := c.request(ctx, session, event)
+	if err != nil {
+		return backoff.Permanent(err)
+	}
+	response, err := c.client.Do(request)
+	if err != nil {
+		return fmt.Errorf("ask sessions: %w", err)
+	}
+	defer response.Body.Close() //nolint:errcheck // It was read as far as it matters.
+	text, err := io.ReadAll(io.LimitReader(response.Body, maxProblem))
+	if err != nil {
+		return fmt.Errorf("read the answer of sessions: %w", err)
+	}
+	if response.StatusCode == http.StatusOK {
+		return nil
+	}
+	var problem struct {
+		Code string `json:"code"`
+	}
+	if err := json.Unmarshal(text, &problem); err != nil {
+		problem.Code = "" // a proxy's answer says no more than its status
+	}
+	if response.StatusCode == http.StatusNotFound && problem.Code == codeNoSuchSession {
+		return backoff.Permanent(errNoSuchSession)
+	}
+	return fmt.Errorf("sessions answered %s %s", response.Status, problem.Code)
+}
+
+func (c checkpoints) request(ctx context.Context, session, event string) (*http.Request, error) {
 	body, err := json.Marshal(map[string]string{"eventId": event})
 	if err != nil {
-		return false, fmt.Errorf("write the body: %w", err)
+		return nil, fmt.Errorf("write the body: %w", err)
 	}
 	address, err := url.JoinPath(c.set.APIURL, "v1/call/sessions", session, "checkpoints", consumerName)
 	if err != nil {
-		return false, fmt.Errorf("make the URL: %w", err)
+		return nil, fmt.Errorf("make the URL: %w", err)
 	}
 	request, err := http.NewRequestWithContext(ctx, http.MethodPut, address, bytes.NewReader(body))
 	if err != nil {
-		return false, fmt.Errorf("make the request: %w", err)
+		return nil, fmt.Errorf("make the request: %w", err)
 	}
 	request.Header.Set("Content-Type", "application/json")
 	if c.set.APIUser != "" {
@@ -103,17 +121,5 @@ func (c *checkpoints) put(ctx context.Context, session, event string) (again boo
 	} else {
 		request.Header.Set("Authorization", "Bearer "+c.set.APIToken.Reveal())
 	}
-	response, err := c.client.Do(request)
-	if err != nil {
-		return true, fmt.Errorf("ask sessions: %w", err)
-	}
-	defer response.Body.Close() //nolint:errcheck // Nothing of it is read.
-	switch {
-	case response.StatusCode < http.StatusMultipleChoices:
-		return false, nil
-	case response.StatusCode == http.StatusNotFound, response.StatusCode == http.StatusTooManyRequests,
-		response.StatusCode >= http.StatusInternalServerError:
-		return true, fmt.Errorf("sessions answered %s", response.Status)
-	}
-	return false, fmt.Errorf("sessions answered %s", response.Status)
+	return request, nil
 }

@@ -32,7 +32,7 @@ type publisher interface {
 type follower struct {
 	name      string // of the broker user: whose events the answers are
 	publisher publisher
-	handled   func(sessionID, eventID string)
+	keep      func(ctx context.Context, sessionID, eventID string) error // returns nil once the checkpoint is kept
 	log       *slog.Logger
 }
 
@@ -59,11 +59,8 @@ func (f follower) follow(ctx context.Context, conn *amqp.Connection) error {
 			if !ok {
 				return errors.New("the broker ended the consumer")
 			}
-			if err := f.handle(ctx, d); err != nil {
+			if err := f.one(ctx, d); err != nil {
 				return err
-			}
-			if err := d.Ack(false); err != nil {
-				return fmt.Errorf("acknowledge: %w", err)
 			}
 		}
 	}
@@ -93,7 +90,19 @@ func consume(ch *amqp.Channel) (<-chan amqp.Delivery, error) {
 	return deliveries, nil
 }
 
-// handle returns nil when everything that a message asks for is done and the broker has confirmed it; only then may it be acknowledged.
+// one handles a message, and acknowledges it when nothing of it is left to do.
+func (f follower) one(ctx context.Context, d amqp.Delivery) error {
+	if err := f.handle(ctx, d); err != nil {
+		return err
+	}
+	if err := d.Ack(false); err != nil {
+		return fmt.Errorf("acknowledge: %w", err)
+	}
+	return nil
+}
+
+// handle returns nil when everything that a message asks for is done, the broker has confirmed it and the checkpoint is kept; only then may
+// the message be acknowledged. So a checkpoint is never behind what was acknowledged, whenever the program is killed.
 func (f follower) handle(ctx context.Context, d amqp.Delivery) error {
 	session, _ := d.Headers[topology.HeaderSessionID].(string)
 	cause, err := events.Accept(events.Delivery{
@@ -128,6 +137,5 @@ func (f follower) handle(ctx context.Context, d amqp.Delivery) error {
 			return fmt.Errorf("publish %s for %s: %w", envelope.Type, cause.EventID, err)
 		}
 	}
-	f.handled(cause.SessionID, cause.EventID)
-	return nil
+	return f.keep(ctx, cause.SessionID, cause.EventID)
 }

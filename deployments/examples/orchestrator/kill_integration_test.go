@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -119,8 +120,11 @@ func TestKilledAtRandomItLosesAndDoublesNothing(t *testing.T) {
 	}
 	talking.Wait()
 	require.Eventually(t, func() bool { drain(t, admin, got); return len(got.content) == sessions*each }, patience, 10*time.Millisecond)
-	// Acknowledged to the end, so that nothing more can come; then what came is all.
-	require.Eventually(t, func() bool { return queued(t, vhost) == 0 && api.count() == sessions }, patience, 50*time.Millisecond)
+	// Acknowledged to the end, so that nothing more can come; then what came is all, and nothing was acknowledged without its checkpoint.
+	require.Eventually(t, func() bool { return queued(t, vhost) == 0 }, patience, 50*time.Millisecond)
+	kept, all := api.counts()
+	require.Equal(t, sessions, kept)
+	require.Equal(t, sessions*each, all)
 	p.kill()
 	require.Zero(t, queued(t, vhost))
 	drain(t, admin, got)
@@ -200,30 +204,43 @@ func queued(t *testing.T, vhost *testkit.Vhost) int {
 	return 0
 }
 
-// fakeAPI keeps checkpoints, and is away for the first of each session.
+// fakeAPI keeps checkpoints. It is away for the first request of each session, and its log is behind the broker by one request an event.
 type fakeAPI struct {
 	mu    sync.Mutex
-	asked map[string]int
-	kept  map[string]string
+	asked map[string]int    // by session and by event
+	kept  map[string]string // the session's checkpoint, by path
+	all   map[string]bool   // every event that was one
 }
 
-func newFakeAPI() *fakeAPI { return &fakeAPI{asked: map[string]int{}, kept: map[string]string{}} }
+func newFakeAPI() *fakeAPI {
+	return &fakeAPI{asked: map[string]int{}, kept: map[string]string{}, all: map[string]bool{}}
+}
 
 func (f *fakeAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.asked[r.URL.Path]++
-	if f.asked[r.URL.Path] == 1 {
-		w.WriteHeader(http.StatusServiceUnavailable)
+	var body struct{ EventID string }
+	if err := json.NewDecoder(r.Body).Decode(&body); err != nil || r.Method != http.MethodPut ||
+		!strings.HasSuffix(r.URL.Path, "/checkpoints/"+consumerName) || r.Header.Get("X-User-Id") != "somebody" {
+		w.WriteHeader(http.StatusBadRequest)
 		return
 	}
-	if r.Method == http.MethodPut && strings.HasSuffix(r.URL.Path, "/checkpoints/"+consumerName) && r.Header.Get("X-User-Id") == "somebody" {
-		f.kept[r.URL.Path] = "kept"
+	f.asked[r.URL.Path]++
+	f.asked[body.EventID]++
+	switch {
+	case f.asked[r.URL.Path] == 1:
+		w.WriteHeader(http.StatusServiceUnavailable)
+	case f.asked[body.EventID] == 1:
+		w.WriteHeader(http.StatusNotFound)
+	default:
+		f.kept[r.URL.Path] = body.EventID
+		f.all[body.EventID] = true
 	}
 }
 
-func (f *fakeAPI) count() int {
+// counts gives how many sessions have a checkpoint, and how many events were one.
+func (f *fakeAPI) counts() (sessions, all int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return len(f.kept)
+	return len(f.kept), len(f.all)
 }

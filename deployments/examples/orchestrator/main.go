@@ -60,13 +60,13 @@ func run(ctx context.Context, args, environ []string, out io.Writer) error {
 		return err
 	}
 	checkpoints := newCheckpoints(set, log)
+	defer checkpoints.close()
 	follower := follower{
-		name: publishing.User(), publisher: rabbitmq.NewPublisher(publishing, appID), handled: checkpoints.note, log: log,
+		name: publishing.User(), publisher: rabbitmq.NewPublisher(publishing, appID), keep: checkpoints.keep, log: log,
 	}
 	consuming.Serve(follower.follow)
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return publishing.Run(ctx) })
 	group.Go(func() error { return consuming.Run(ctx) })
-	group.Go(func() error { return checkpoints.keep(ctx) })
 	return group.Wait()
 }
