@@ -43,7 +43,7 @@ func against(t *testing.T, c *course, sessions http.HandlerFunc) follower {
 	t.Helper()
 	server := httptest.NewServer(sessions)
 	t.Cleanup(server.Close)
-	discard := slog.New(slog.NewJSONHandler(io.Discard, nil))
+	discard := slog.New(slog.DiscardHandler)
 	checkpoints := newCheckpoints(settings{APIURL: server.URL, APIUser: orchestrator}, discard)
 	t.Cleanup(checkpoints.close)
 	return follower{name: orchestrator, publisher: c, keep: checkpoints.keep, log: discard}
