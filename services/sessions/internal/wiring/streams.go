@@ -3,9 +3,12 @@ package wiring
 import (
 	"log/slog"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/callplane/callplane/libs/httpserver/httpserverfx"
 	libpostgres "github.com/callplane/callplane/libs/postgres"
 	"github.com/callplane/callplane/services/sessions/internal/adapters/amqp"
+	"github.com/callplane/callplane/services/sessions/internal/adapters/metrics"
 	"github.com/callplane/callplane/services/sessions/internal/app/live"
 	"github.com/callplane/callplane/services/sessions/internal/ports"
 )
@@ -25,6 +28,10 @@ func startStreams(k keeper, gate *libpostgres.Gate, store followed, hub *live.Hu
 	})
 	hints.Listen(broker, hub)
 	k.keep("streams", after(gate, forever(hub.Run)))
+}
+
+func measureStreams(registerer prometheus.Registerer, hub *live.Hub, hints *amqp.Hints) {
+	metrics.Streams(registerer, hub.Open, hints.Dropped, hub.Dropped)
 }
 
 // endStreams ends the streams when the public server stops, which would wait for them.

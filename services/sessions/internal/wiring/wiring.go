@@ -90,6 +90,7 @@ func Options(settings Settings, build Build) fx.Option {
 			announce,
 			startDatabase,
 			startStreams,
+			measureStreams,
 			startPublishing,
 			startRelay,
 			startConsuming,

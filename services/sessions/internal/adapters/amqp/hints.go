@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 
 	"github.com/google/uuid"
 	amqp "github.com/rabbitmq/amqp091-go"
@@ -39,6 +40,7 @@ type Hints struct {
 	user    string
 	log     *slog.Logger
 	out     chan ports.Hint
+	dropped atomic.Int64
 }
 
 var _ ports.Hints = (*Hints)(nil)
@@ -60,8 +62,12 @@ func (h *Hints) Send(hint ports.Hint) {
 	select {
 	case h.out <- hint:
 	default:
+		h.dropped.Add(1)
 	}
 }
+
+// Dropped returns how many hints were not sent, as while the broker is away.
+func (h *Hints) Dropped() int64 { return h.dropped.Load() }
 
 // send publishes hints while a connection stands: not persistent, not confirmed.
 func (h *Hints) send(ctx context.Context, conn *amqp.Connection) error {

@@ -51,3 +51,10 @@ func TestLists(t *testing.T) {
 		return portstest.StoreUnderTest{Store: store, Outbox: store.Outbox, Quarantine: store.Quarantine}
 	})
 }
+
+func TestJournal(t *testing.T) {
+	portstest.Journal(t, func(*testing.T) portstest.JournalUnderTest {
+		store := memory.NewStore()
+		return portstest.JournalUnderTest{StoreUnderTest: portstest.StoreUnderTest{Store: store}, Journal: store, Follow: store.Follow}
+	})
+}

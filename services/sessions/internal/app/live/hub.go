@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/callplane/callplane/services/sessions/internal/ports"
@@ -34,10 +35,12 @@ type Hub struct {
 	drained chan struct{} // closed when streams are to end
 	hints   chan ports.Hint
 	swept   chan struct{} // asks for a sweep at once
+	dropped atomic.Int64  // hints
 
 	mu       sync.Mutex
 	sessions map[string]*watch
 	users    map[string]*audience
+	count    int // of open streams
 	draining bool
 }
 
@@ -84,9 +87,20 @@ func (h *Hub) Hinted(hint ports.Hint) {
 	}
 	select {
 	case h.hints <- hint:
-	default: // the sweep finds it
+	default:
+		h.dropped.Add(1) // the sweep finds it
 	}
 }
+
+// Open returns how many streams are open.
+func (h *Hub) Open() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.count
+}
+
+// Dropped returns how many hints came that were left to the sweep.
+func (h *Hub) Dropped() int64 { return h.dropped.Load() }
 
 func (h *Hub) follows(hint ports.Hint) bool {
 	h.mu.Lock()
@@ -176,9 +190,11 @@ func (h *Hub) admit(user string) (release func(), err error) {
 		return nil, ErrTooManyStreams
 	}
 	a.open++
+	h.count++
 	return func() {
 		h.mu.Lock()
 		defer h.mu.Unlock()
+		h.count--
 		if a.open--; a.open == 0 {
 			delete(h.users, user)
 		}

@@ -291,3 +291,31 @@ func TestStreamsEndWithTheReplicaAndTheToken(t *testing.T) {
 	_, err = live.FollowSession{Hub: r.hubs[0], Journal: r.store, Clock: r.clock}.Open(t.Context(), bob, live.SessionRequest{SessionID: id})
 	require.ErrorIs(t, err, live.ErrDraining)
 }
+
+// TestBillingIsKeptFromMembers: neither replay nor what comes live shows it to a member, on either kind of stream; the stream goes on behind
+// it, and a principal of another service is shown it.
+func TestBillingIsKeptFromMembers(t *testing.T) {
+	r := setup(t)
+	id := r.create(alice, "bob")
+	bill := func() {
+		apply := app.ApplyEvent{Store: r.store, Clock: r.clock, IDs: memory.IDs{}, Counters: &memory.Counters{}}
+		require.NoError(t, apply.Do(t.Context(), portstest.Said(t, id, portstest.NewID(t), portstest.Billed())))
+	}
+	bobs := r.user(0, bob, "")
+	take(t, bobs, 1) // ready
+	bill()
+	member := r.session(0, bob, live.SessionRequest{SessionID: id})
+	auditor := r.session(0, domain.Principal{UserID: "auditor", Scopes: []domain.Scope{domain.ScopeRead}}, live.SessionRequest{SessionID: id})
+	require.Equal(t, "call.created", take(t, member, 1)[0].Type)
+	bill()
+	r.retitle(id, "later")
+	require.Equal(t, "call.updated", take(t, member, 1)[0].Type)
+	require.Equal(t, "call.updated", take(t, bobs, 1)[0].Type)
+	var types []string
+	for _, message := range take(t, auditor, 4) {
+		types = append(types, message.Type)
+	}
+	require.Equal(t, []string{"call.created", "billing.usage.recorded", "billing.usage.recorded", "call.updated"}, types)
+	require.Equal(t, r.log(id)[3], take(t, r.session(1, bob, live.SessionRequest{SessionID: id, After: r.log(id)[1]}), 1)[0].ID, "behind one that is hidden")
+	require.Equal(t, 4, r.hubs[0].Open()+r.hubs[1].Open())
+}
