@@ -99,8 +99,8 @@ func logIDs(t *testing.T, r *running, id string) []string {
 	}
 }
 
-// TestStreamsOverReplicas has writers and readers at two replicas, on one database and one broker, whose connections are cut meanwhile.
-// Readers change replicas all the time. Each ends with the exact log.
+// TestStreamsOverReplicas has writers and readers at two replicas, on one database and one broker. Readers hang up after a few events and
+// go on behind the last of them, at either replica, all the time. Each ends with the exact log.
 func TestStreamsOverReplicas(t *testing.T) {
 	environment := migrated(t)
 	vhost := testkit.Rabbit(t).Vhost(t)
