@@ -163,6 +163,16 @@ func (c *Client) Events(ctx context.Context, sessionID, after string, limit int,
 	return page, err
 }
 
+// Post logs an event of the type in the session's log. A refusal is a *Problem.
+func (c *Client) Post(ctx context.Context, sessionID, eventType string, payload any) (Event, error) {
+	var logged Event
+	_, err := c.do(ctx, request{
+		method: http.MethodPost, path: sessionPath(sessionID) + "/events", want: http.StatusCreated,
+		body: map[string]any{"type": eventType, "payload": payload},
+	}, &logged)
+	return logged, err
+}
+
 // Log reads the session's whole log, page by page.
 func (c *Client) Log(ctx context.Context, sessionID string) ([]Event, error) {
 	var all []Event
