@@ -19,6 +19,9 @@ import (
 	"github.com/callplane/callplane/libs/testkit"
 )
 
+// orchestrator is the broker user of a producer that is none of the services.
+const orchestrator = "orchestrator"
+
 // parkedMessage is what the command tells of one, as JSON.
 type parkedMessage struct {
 	ID        string     `json:"id"`
@@ -73,7 +76,7 @@ func TestDeadMessages(t *testing.T) {
 	const body = `{"eventType":"transcript.final","nothing":"more"}`
 	id := uuid.Must(uuid.NewV7()).String()
 	publishTranscript(t, s, amqp.Publishing{
-		MessageId: id, UserId: stack.Orchestrator, DeliveryMode: amqp.Persistent, ContentType: "application/json",
+		MessageId: id, UserId: orchestrator, DeliveryMode: amqp.Persistent, ContentType: "application/json",
 		Headers: amqp.Table{topology.HeaderSessionID: session}, Body: []byte(body),
 	})
 	parked := awaitParked(t, s, 0)
@@ -81,7 +84,7 @@ func TestDeadMessages(t *testing.T) {
 	require.NotEmpty(t, parked.Reason)
 	require.Equal(t, "transcript.final", parked.Type)
 	require.Equal(t, session, parked.SessionID)
-	require.Equal(t, stack.Orchestrator, parked.Sender)
+	require.Equal(t, orchestrator, parked.Sender)
 	require.NotNil(t, parked.ParkedAt)
 	code, said = dead(t, s, "list")
 	require.Zero(t, code, said)
@@ -106,7 +109,7 @@ func TestDeadMessages(t *testing.T) {
 		require.Zero(t, code, said)
 		require.Contains(t, said, "1 put back")
 		again := awaitParked(t, s, n+1)
-		require.Equal(t, []string{id, parked.Reason, parked.Type, session, stack.Orchestrator},
+		require.Equal(t, []string{id, parked.Reason, parked.Type, session, orchestrator},
 			[]string{again.ID, again.Reason, again.Type, again.SessionID, again.Sender}, "putting it back changes nothing of it")
 		require.True(t, again.ParkedAt.After(*parked.ParkedAt))
 	}
@@ -118,7 +121,7 @@ func TestDeadMessages(t *testing.T) {
 // publishTranscript sends a message of the orchestrator's to the events exchange as a final transcript, and waits until the broker has confirmed it.
 func publishTranscript(t *testing.T, s *stack.Stack, message amqp.Publishing) {
 	t.Helper()
-	conn, err := amqp.Dial(s.Vhost.URL(stack.Orchestrator))
+	conn, err := amqp.Dial(s.Vhost.URL(orchestrator))
 	require.NoError(t, err)
 	defer conn.Close() //nolint:errcheck // It is confirmed.
 	ch, err := conn.Channel()
