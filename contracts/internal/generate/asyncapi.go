@@ -102,6 +102,7 @@ func (c *catalogue) asyncChannels() *object {
 			"bindings", exchangeBinding(topology.DeadExchange, topology.KindDirect),
 		))
 	}
+	channels.set(channelID(topology.RequeueExchange), requeueChannel())
 	requests, replies, commandNames := fields(), fields(), []any{}
 	for _, one := range c.commands {
 		commandNames = append(commandNames, one.name)
@@ -124,6 +125,21 @@ func (c *catalogue) asyncChannels() *object {
 		"messages", replies,
 	))
 	return channels
+}
+
+func requeueChannel() *object {
+	return fields(
+		"address", "{exchange}.{partition}",
+		"title", topology.RequeueExchange,
+		"description", "What an operator puts back into the partition that it came through, with the headers that it was parked with. "+
+			"Only a service's own user may put something back for it.",
+		"messages", fields("deadLetter", ref("components/messages/deadLetter")),
+		"parameters", fields(
+			"exchange", fields("description", "The service's partitions.", "enum", []any{topology.SessionsEvents, topology.BridgeEvents}),
+			"partition", fields("description", "Counted from 0.", "default", "0"),
+		),
+		"bindings", exchangeBinding(topology.RequeueExchange, topology.KindDirect),
+	)
 }
 
 func exchangeBinding(name, kind string) *object {
@@ -183,6 +199,14 @@ func (c *catalogue) asyncOperations() *object {
 			"bindings", fields("amqp", fields("deliveryMode", 2, "bindingVersion", amqpBinding)),
 		))
 	}
+	requeue := channelID(topology.RequeueExchange)
+	operations.set(requeue, fields(
+		"action", "send",
+		"channel", ref("channels/"+requeue),
+		"title", "What the command dead requeue puts back",
+		"messages", []any{ref("channels/" + requeue + "/messages/deadLetter")},
+		"bindings", fields("amqp", fields("deliveryMode", 2, "bindingVersion", amqpBinding)),
+	))
 	for _, one := range c.commands {
 		c.commandOperations(operations, one)
 	}
