@@ -27,7 +27,7 @@ CREATE INDEX windows_next_attempt_at ON windows (next_attempt_at);
 
 -- Who of the replicas compares all that is stored with LiveKit, and how far they are. There is one row.
 CREATE TABLE reconciliation (
-    only         boolean PRIMARY KEY DEFAULT true CHECK (only),
+    single       boolean PRIMARY KEY DEFAULT true CHECK (single),
     holder       text,
     expires_at   timestamptz,
     begun        bigint  NOT NULL DEFAULT 0,
