@@ -116,16 +116,7 @@ func (a *application) settle() {
 	if a.s.ConnectedAt.IsZero() || !a.s.DisconnectedAt.IsZero() {
 		return
 	}
-	there, waiting := false, time.Time{}
-	for _, p := range a.s.Participants {
-		switch p.Presence {
-		case Present, Replaced:
-			there = true
-		case Reconnecting:
-			waiting = latest(waiting, p.Window.Deadline)
-		case Absent:
-		}
-	}
+	there, waiting := a.s.attendance()
 	switch {
 	case !there && waiting.IsZero() && a.s.Room.Phase == PhaseFinished:
 		a.disconnect()
@@ -139,6 +130,20 @@ func (a *application) settle() {
 		a.emitReconnecting(a.now(), waiting)
 		a.changed = true
 	}
+}
+
+// attendance says whether anybody is there, and until when somebody is waited for; zero where nobody is.
+func (s State) attendance() (there bool, waiting time.Time) {
+	for _, p := range s.Participants {
+		switch p.Presence {
+		case Present, Replaced:
+			there = true
+		case Reconnecting:
+			waiting = latest(waiting, p.Window.Deadline)
+		case Absent:
+		}
+	}
+	return there, waiting
 }
 
 // now is the time of what follows from the events so far.

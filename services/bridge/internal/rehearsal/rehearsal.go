@@ -117,10 +117,9 @@ func Play(t testing.TB, m domain.Mapping, script []Happening, deliveries []Deliv
 			note(next, result)
 			return missing
 		}
-		switch now.Sub(looked) {
-		case Interval:
+		if since := now.Sub(looked); since == Interval {
 			missing, looked = look(domain.Missing{}, false), now
-		case domain.SecondLook:
+		} else if since == domain.SecondLook {
 			look(missing, false)
 		}
 		if next, open := m.NextDeadline(); open && !next.After(now) {

@@ -22,7 +22,6 @@ type server struct {
 	script []Happening
 	now    time.Time
 	room   domain.RoomRef
-	rooms  int
 	sids   int
 	in     map[string]domain.Connection // who is in the room, by identity
 	tracks map[string]domain.Track      // of those, one each

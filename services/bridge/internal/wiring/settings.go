@@ -91,22 +91,26 @@ func (s *Settings) Validate() []config.Problem {
 	if _, err := s.LiveKit.webhookKeys(); err != nil {
 		bad("LIVEKIT_WEBHOOK_KEYS", err.Error())
 	}
-	for name, d := range map[string]time.Duration{"ROOM_DEPARTURE_TIMEOUT": s.LiveKit.DepartureTimeout, "ROOM_EMPTY_TIMEOUT": s.LiveKit.EmptyTimeout} {
-		if d < time.Second || d > 24*time.Hour {
-			bad(name, "must be from 1s to 24h")
-		}
-	}
-	if w := s.LiveKit.ReconnectWindow; w < time.Second || w > time.Hour {
-		bad("RECONNECT_WINDOW", "must be from 1s to 1h")
-	}
-	if i := s.LiveKit.Reconcile; i != 0 && i < time.Second || i > time.Hour {
-		bad("RECONCILE_INTERVAL", "must be from 1s to 1h, or 0 for never")
-	}
+	s.LiveKit.checkTimes(bad)
 	if s.ShutdownDelay < 0 || s.ShutdownTimeout <= s.ShutdownDelay {
 		bad("SHUTDOWN_TIMEOUT", "must be longer than SHUTDOWN_DELAY, which it includes")
 	}
 	slices.SortFunc(problems, func(a, b config.Problem) int { return strings.Compare(a.Name, b.Name) })
 	return problems
+}
+
+func (l LiveKitSettings) checkTimes(bad func(name, reason string)) {
+	for name, d := range map[string]time.Duration{"ROOM_DEPARTURE_TIMEOUT": l.DepartureTimeout, "ROOM_EMPTY_TIMEOUT": l.EmptyTimeout} {
+		if d < time.Second || d > 24*time.Hour {
+			bad(name, "must be from 1s to 24h")
+		}
+	}
+	if w := l.ReconnectWindow; w < time.Second || w > time.Hour {
+		bad("RECONNECT_WINDOW", "must be from 1s to 1h")
+	}
+	if i := l.Reconcile; i != 0 && i < time.Second || i > time.Hour {
+		bad("RECONCILE_INTERVAL", "must be from 1s to 1h, or 0 for never")
+	}
 }
 
 func hasScheme(text string, schemes ...string) bool {

@@ -2,6 +2,7 @@ package portstest
 
 import (
 	"slices"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -83,7 +84,7 @@ func turnsRace(t *testing.T, s Store) {
 	var running sync.WaitGroup
 	for n := range 8 {
 		running.Go(func() {
-			pass, err := s.Turns.TakeTurn(t.Context(), string(rune('a'+n)), 0, time.Hour)
+			pass, err := s.Turns.TakeTurn(t.Context(), "replica-"+strconv.Itoa(n), 0, time.Hour)
 			if err != nil {
 				t.Errorf("take: %v", err)
 			}
