@@ -64,6 +64,10 @@ func (c *tally) RoomDeletion(outcome string)  { c.note("deletion", outcome) }
 func (c *tally) Enforcement(k, o string)      { c.note("enforcement", k, o) }
 func (c *tally) EventMade(kind string)        { c.note("event", kind) }
 func (c *tally) EmissionRefused(kind string)  { c.note("emission refused", kind) }
+func (c *tally) Window(outcome string)        { c.note("window", outcome) }
+func (c *tally) Reconciliation(o string)      { c.note("reconciliation", o) }
+func (c *tally) Reconciled(time.Duration)     {}
+func (c *tally) Difference(kind string)       { c.note("difference", kind) }
 func (c *tally) ProviderReachable(bool)       {}
 
 // tokens hands out a token that nobody could mistake for another one.
@@ -83,12 +87,13 @@ func setup(t *testing.T) *bench {
 		Publish:     func(id string) { b.tally.note("nudge", "publish", id) },
 		DeleteRooms: func() { b.tally.note("nudge", "delete") },
 		Enforce:     func() { b.tally.note("nudge", "enforce") },
+		Expire:      func() { b.tally.note("nudge", "expire") },
 	}
 	return b
 }
 
 func (b *bench) webhook(w ports.Webhook) error {
-	return app.HandleWebhook{Mappings: b.store, Tally: b.tally, Nudges: b.nudges, Now: func() time.Time { return moment }}.Do(b.t.Context(), w)
+	return app.HandleWebhook{Mappings: b.store, Tally: b.tally, Nudges: b.nudges, Now: func() time.Time { return moment }, Window: time.Minute}.Do(b.t.Context(), w)
 }
 
 func (b *bench) token(change func(*commands.TokenIssue)) (commands.TokenIssued, error) {

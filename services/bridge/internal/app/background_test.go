@@ -110,10 +110,8 @@ func TestMappingsAreForgottenAWeekAfterTheEnd(t *testing.T) {
 	b := setup(t)
 	_, err := b.token(nil)
 	require.NoError(t, err)
-	late := func() app.ForgetMappings {
-		return app.ForgetMappings{
-			Mappings: b.store, Now: func() time.Time { return time.Now().Add(8 * 24 * time.Hour) }, Log: slog.New(slog.DiscardHandler), Every: time.Millisecond,
-		}
+	late := func() app.Forget {
+		return app.ForgetMappings(b.store, func() time.Time { return time.Now().Add(8 * 24 * time.Hour) }, slog.New(slog.DiscardHandler), time.Millisecond)
 	}
 	known := func() bool {
 		_, known, err := b.store.Find(t.Context(), session)
@@ -143,7 +141,7 @@ func TestReceiptsAreForgottenAfterAWeek(t *testing.T) {
 		_, err := b.store.Receive(t.Context(), ports.Receipt{ID: id, Kind: "k", ReceivedAt: now.Add(-age)}, nil)
 		require.NoError(t, err)
 	}
-	run(t, app.ForgetReceipts{Receipts: b.store, Now: time.Now, Log: slog.New(slog.DiscardHandler), Every: time.Hour}.Run)
+	run(t, app.ForgetReceipts(b.store, time.Now, slog.New(slog.DiscardHandler), time.Hour).Run)
 	require.Eventually(t, func() bool { return len(b.store.Receipts()) == 1 }, 10*time.Second, time.Millisecond)
 	require.Contains(t, b.store.Receipts(), "new")
 }

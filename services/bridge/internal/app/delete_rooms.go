@@ -16,7 +16,7 @@ const (
 
 // DeleteRooms deletes the rooms of calls that are over, each until it is gone.
 type DeleteRooms struct {
-	bell
+	Bell
 
 	Deletions ports.RoomDeletions
 	Rooms     ports.MediaRooms

@@ -18,7 +18,7 @@ const (
 // EnforceStandings puts out of their rooms who is no member any more and gives the others the rights of
 // their new role, each until the provider has heard of it.
 type EnforceStandings struct {
-	bell
+	Bell
 
 	List         ports.Enforcements
 	Participants ports.MediaParticipants

@@ -16,6 +16,7 @@ type HandleWebhook struct {
 	Tally    ports.Tally
 	Nudges   ports.Nudges
 	Now      func() time.Time
+	Window   time.Duration // in which whoever is lost may come back
 }
 
 // Do stores the webhook and all that follows from it, or returns an error and stores nothing; the
@@ -26,7 +27,7 @@ func (h HandleWebhook) Do(ctx context.Context, w ports.Webhook) error {
 	var change ports.Change
 	var outcome domain.Outcome
 	decide := func(m domain.Mapping) (ports.Change, error) {
-		changed, result := m.Apply(w.Fact, now)
+		changed, result := m.Apply(w.Fact, domain.Moment{Now: now, Window: h.Window})
 		sealed, err := seal(h.Tally, m.SessionID(), result.Events)
 		if err != nil {
 			return ports.Change{}, err

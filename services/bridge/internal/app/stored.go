@@ -34,6 +34,9 @@ func announce(tally ports.Tally, nudges ports.Nudges, c ports.Change) {
 	}
 	if len(c.Events) > 0 {
 		nudges.Publish(c.Mapping.SessionID())
+		if _, open := c.Mapping.NextDeadline(); open {
+			nudges.Expire()
+		}
 	}
 	if c.DeleteRoom {
 		nudges.DeleteRooms()

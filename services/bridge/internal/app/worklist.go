@@ -16,21 +16,21 @@ const (
 // retryIn is how long to wait after so many attempts that failed; it doubles with each.
 func retryIn(attempts int) time.Duration { return min(firstRetry<<min(attempts, 10), lastRetry) }
 
-// bell wakes who waits for it. The zero value is ready.
-type bell struct {
+// Bell wakes who waits for it. The zero value is ready.
+type Bell struct {
 	once sync.Once
 	rung chan struct{}
 }
 
 // Wake has the work looked at soon. It never blocks.
-func (b *bell) Wake() {
+func (b *Bell) Wake() {
 	select {
 	case b.signal() <- struct{}{}:
 	default:
 	}
 }
 
-func (b *bell) signal() chan struct{} {
+func (b *Bell) signal() chan struct{} {
 	b.once.Do(func() { b.rung = make(chan struct{}, 1) })
 	return b.rung
 }

@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -34,26 +35,43 @@ func Names(t testing.TB) []string {
 
 var identity = regexp.MustCompile(`("identity":\s*")(\w+)(")`)
 
+// Request is a webhook that came.
+type Request struct {
+	At   time.Time
+	Body []byte
+}
+
 // Bodies returns the bodies of a capture in the order in which they came, repeats included, as if they
 // were about room, with each identity followed by suffix.
 func Bodies(t testing.TB, name, room, suffix string) [][]byte {
 	t.Helper()
+	var bodies [][]byte
+	for _, r := range Requests(t, name, room, suffix) {
+		bodies = append(bodies, r.Body)
+	}
+	return bodies
+}
+
+// Requests returns what Bodies does, with the times at which it came.
+func Requests(t testing.TB, name, room, suffix string) []Request {
+	t.Helper()
 	file, err := files.Open("testdata/" + name + ".jsonl")
 	require.NoError(t, err)
 	defer file.Close() //nolint:errcheck // Embedded.
-	var bodies [][]byte
+	var requests []Request
 	lines := bufio.NewScanner(file)
 	lines.Buffer(nil, 1<<20)
 	for lines.Scan() {
 		var request struct {
-			Body string `json:"body"`
+			At   time.Time `json:"at"`
+			Body string    `json:"body"`
 		}
 		require.NoError(t, json.Unmarshal(lines.Bytes(), &request))
 		body := strings.ReplaceAll(request.Body, `"room-`+name+`"`, `"`+room+`"`)
 		require.Contains(t, body, room)
-		bodies = append(bodies, []byte(identity.ReplaceAllString(body, "${1}${2}"+suffix+"${3}")))
+		requests = append(requests, Request{At: request.At, Body: []byte(identity.ReplaceAllString(body, "${1}${2}"+suffix+"${3}"))})
 	}
 	require.NoError(t, lines.Err())
-	require.NotEmpty(t, bodies)
-	return bodies
+	require.NotEmpty(t, requests)
+	return requests
 }

@@ -16,6 +16,7 @@ const (
 	Applied  Outcome = "applied"  // the mapping changed
 	Late     Outcome = "late"     // known already, or older than what is known
 	Unmapped Outcome = "unmapped" // about an identity that was never given a token
+	Outrun   Outcome = "outrun"   // the mapping has changed since the provider was asked
 )
 
 // Event is a canonical event with its id, which is derived from the fact.
@@ -32,17 +33,49 @@ type Result struct {
 	Standings  []Standing // of who came with a token that may give them other rights than they have
 }
 
-// Apply returns the mapping after a fact about its room, and what follows. now stands in where the
-// provider gave no time.
-func (m Mapping) Apply(f Fact, now time.Time) (Mapping, Result) {
-	a := application{s: m.s.clone(), at: f.at(), outcome: Late}
-	if a.at.IsZero() {
-		a.at = now
-	}
-	a.at = a.at.UTC().Truncate(time.Microsecond) // As fine as stores keep it.
+// Moment is when something is decided, and how long whoever was lost is waited for from then on.
+type Moment struct {
+	Now    time.Time
+	Window time.Duration
+}
+
+// Apply returns the mapping after a fact about its room, and what follows. The moment's time stands in where the
+// provider gave none.
+func (m Mapping) Apply(f Fact, now Moment) (Mapping, Result) {
+	a := begin(m, f.at(), now)
 	if a.enter(f.room()) {
 		a.apply(f)
 	}
+	a.settle()
+	return a.end()
+}
+
+// application is facts being applied.
+type application struct {
+	s          State
+	at         time.Time // when it happened
+	deadline   time.Time // of the windows that open
+	events     []Event
+	outcome    Outcome
+	changed    bool
+	deleteRoom bool
+	standings  []Standing
+}
+
+func begin(m Mapping, at time.Time, now Moment) *application {
+	if at.IsZero() {
+		at = now.Now
+	}
+	return &application{
+		s: m.s.clone(), outcome: Late,
+		at: instant(at), deadline: instant(now.Now.Add(now.Window)),
+	}
+}
+
+// instant is a time as fine as stores keep it.
+func instant(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }
+
+func (a *application) end() (Mapping, Result) {
 	if a.changed {
 		a.s.Revision++
 		if a.outcome == Late {
@@ -52,28 +85,21 @@ func (m Mapping) Apply(f Fact, now time.Time) (Mapping, Result) {
 	return Mapping{s: a.s}, Result{Outcome: a.outcome, Events: a.events, DeleteRoom: a.deleteRoom, Standings: a.standings}
 }
 
-// application is one fact being applied.
-type application struct {
-	s          State
-	at         time.Time
-	events     []Event
-	outcome    Outcome
-	changed    bool
-	deleteRoom bool
-	standings  []Standing
-}
-
 func (a *application) apply(f Fact) {
+	if a.s.Room.Phase == PhaseFinished {
+		a.applyAfterwards(f)
+		return
+	}
 	switch f := f.(type) {
 	case RoomStarted:
 		a.signOfLife()
 	case RoomFinished:
-		a.finish()
+		a.finish(InOrder)
 	case ParticipantJoined:
 		a.signOfLife()
 		a.withParticipant(f.Connection, a.join)
 	case ParticipantLeft:
-		a.withParticipant(f.Connection, func(p *Participant, c Connection) { a.leave(p, c, f.Reason) })
+		a.leaves(f)
 	case TrackPublished:
 		a.signOfLife()
 		a.withParticipant(f.Connection, func(p *Participant, c Connection) { a.publish(p, c, f.Track) })
@@ -82,8 +108,37 @@ func (a *application) apply(f Fact) {
 	}
 }
 
-// enter says whether a fact is about the room as it is now, and takes a newer room as the current one.
-// People shown in the room before stay shown: they may be in the new one already.
+// applyAfterwards takes what is told late of a room that is finished: who was in it, for as long as that says something about the call.
+func (a *application) applyAfterwards(f Fact) {
+	switch f := f.(type) {
+	case ParticipantJoined:
+		if a.s.over() {
+			return
+		}
+		a.signOfLife()
+		a.withParticipant(f.Connection, func(p *Participant, c Connection) {
+			a.join(p, c)
+			if p.Presence == Present {
+				a.lose(p, unseen)
+			}
+		})
+	case ParticipantLeft:
+		if a.s.DisconnectedAt.IsZero() {
+			a.leaves(f)
+		}
+	}
+}
+
+// leaves takes the end of a connection. LiveKit tells it only of those that were in the room, so it is a sign of life as well.
+func (a *application) leaves(f ParticipantLeft) {
+	if !a.s.over() && !neverIn(f.Reason) {
+		a.signOfLife()
+	}
+	a.withParticipant(f.Connection, func(p *Participant, c Connection) { a.leave(p, c, f.Reason) })
+}
+
+// enter says whether a fact is about the room as it is now, and takes a newer room as the current one. Whoever was shown in the room
+// before has lost it, without anybody having said so: the server was killed, and they may be back soon.
 func (a *application) enter(r RoomRef) bool {
 	room := &a.s.Room
 	switch {
@@ -94,10 +149,11 @@ func (a *application) enter(r RoomRef) bool {
 			room.CreatedAt = r.CreatedAt.UTC()
 			a.changed = true
 		}
-		return room.Phase == PhaseOpen
+		return true
 	case room.SID != "" && !later(r.CreatedAt, r.SID, room.CreatedAt, room.SID):
 		return false
 	}
+	a.loseEverybody(vanished)
 	room.Phase, room.SID, room.CreatedAt = PhaseOpen, r.SID, r.CreatedAt.UTC()
 	if r.CreatedAt.IsZero() {
 		room.CreatedAt = time.Time{}
@@ -127,34 +183,35 @@ func (a *application) signOfLife() {
 
 // withParticipant runs step on the participant that a fact is about and keeps what it changed.
 func (a *application) withParticipant(c Connection, step func(*Participant, Connection)) {
-	p, mapped := a.s.Participants[c.Identity]
-	if !mapped {
+	if _, mapped := a.s.Participants[c.Identity]; !mapped {
 		a.outcome = Unmapped
 		return
 	}
-	step(&p, c)
-	a.s.Participants[c.Identity] = p
+	a.with(c.Identity, func(p *Participant) { step(p, c) })
 }
 
-// finish closes the room: whoever is still shown leaves, and the call is disconnected if it was ever
-// connected. An empty room that finishes may start again.
-func (a *application) finish() {
+// finish closes the room. An empty room that finishes may start again.
+func (a *application) finish(how Parting) {
+	if how == Vanished {
+		a.loseEverybody(vanished)
+	} else {
+		a.loseEverybody(unseen)
+	}
 	a.s.Room.Phase = PhaseFinished
 	a.changed = true
-	for _, identity := range a.shown() {
-		p := a.s.Participants[identity]
-		a.depart(&p, events.LeaveRoomClosed)
-		a.s.Participants[identity] = p
-	}
-	if a.s.ConnectedAt.IsZero() || !a.s.DisconnectedAt.IsZero() {
+	if !a.s.over() {
 		return
 	}
-	reason := events.DisconnectCompleted
-	if a.s.LastLeftLost {
-		reason = events.DisconnectReconnectTimeout
+	for _, identity := range a.shown() {
+		a.with(identity, func(p *Participant) { a.depart(p, events.LeaveRoomClosed) })
 	}
-	a.s.DisconnectedAt = latest(a.at, a.s.ConnectedAt, a.s.LastLeftAt)
-	a.emitDisconnected(reason)
+}
+
+// with runs step on a participant and keeps what it changed.
+func (a *application) with(identity string, step func(*Participant)) {
+	p := a.s.Participants[identity]
+	step(&p)
+	a.s.Participants[identity] = p
 }
 
 // shown lists the identities that are shown, in the order in which they came to be.

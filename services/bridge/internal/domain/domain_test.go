@@ -15,6 +15,9 @@ const sessionID = "0198a3c0-5f00-7000-8000-00000000000a"
 
 var start = time.Date(2026, 11, 23, 8, 0, 0, 0, time.UTC)
 
+// now is when facts are heard, long after they happened.
+var now = domain.Moment{Now: at(999_999), Window: 30 * time.Second}
+
 func at(ms int) time.Time { return start.Add(time.Duration(ms) * time.Millisecond) }
 
 // call is a mapping with alice and bob admitted, and what its log shows.
@@ -46,18 +49,64 @@ func (c *call) hear(facts ...domain.Fact) []events.Type {
 	types := []events.Type{}
 	for _, f := range facts {
 		before := c.mapping.Revision()
-		c.mapping, c.last = c.mapping.Apply(f, at(999_999))
-		if len(c.last.Events) > 0 {
-			require.Greater(c.t, c.mapping.Revision(), before, "events come from changes only")
-		}
-		for _, e := range c.last.Events {
-			_, err := events.Seal(e.ID, sessionID, e.Draft)
-			require.NoError(c.t, err)
-			c.log = append(c.log, e)
-			types = append(types, e.Payload.EventType())
-		}
+		c.mapping, c.last = c.mapping.Apply(f, now)
+		types = append(types, c.note(before)...)
 	}
 	return types
+}
+
+// note keeps what the last facts made, and returns its types.
+func (c *call) note(before int64) []events.Type {
+	c.t.Helper()
+	types := []events.Type{}
+	if len(c.last.Events) > 0 {
+		require.Greater(c.t, c.mapping.Revision(), before, "events come from changes only")
+	}
+	for _, e := range c.last.Events {
+		_, err := events.Seal(e.ID, sessionID, e.Draft)
+		require.NoError(c.t, err)
+		c.log = append(c.log, e)
+		types = append(types, e.Payload.EventType())
+	}
+	return types
+}
+
+// look inspects what the provider lists, a while after the last webhook, and returns the types of what follows.
+func (c *call) look(l domain.Listing, ms int, before domain.Missing, expire bool) ([]events.Type, domain.Missing) {
+	c.t.Helper()
+	revision := c.mapping.Revision()
+	var missing domain.Missing
+	c.mapping, c.last, missing = c.mapping.Inspect(
+		domain.Inspection{Listing: l, Revision: revision, Before: before, Expire: expire}, domain.Moment{Now: at(999_999 + ms), Window: now.Window})
+	return c.note(revision), missing
+}
+
+// lookTwice inspects the same listing again after the time that confirms it.
+func (c *call) lookTwice(l domain.Listing, ms int) []events.Type {
+	c.t.Helper()
+	first, missing := c.look(l, ms, domain.Missing{}, false)
+	second, _ := c.look(l, ms+2000, missing, false)
+	return append(first, second...)
+}
+
+// expire has the windows end that are over so long after the last webhook.
+func (c *call) expire(l domain.Listing, ms int) []events.Type {
+	c.t.Helper()
+	said, _ := c.look(l, ms, domain.Missing{}, true)
+	return said
+}
+
+func listed(r int, people ...domain.Listed) domain.Listing {
+	return domain.Listing{Room: room(r), Participants: people}
+}
+
+func active(user string, n int, tracks ...string) domain.Listed {
+	l := domain.Listed{Connection: conn(user, n), State: domain.Active}
+	for _, sid := range tracks {
+		_, t := track(user, n, sid)
+		l.Tracks = append(l.Tracks, t)
+	}
+	return l
 }
 
 func room(n int) domain.RoomRef {

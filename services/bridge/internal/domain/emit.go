@@ -40,10 +40,31 @@ func (a *application) emitJoined(p Participant) {
 	}, a.s.Room.SID, p.SID, episode(p))
 }
 
-func (a *application) emitLeft(p Participant, reason events.LeaveReason, at time.Time) {
+// emitLeft tells of somebody who left at a time of which only now is known that it was for good.
+func (a *application) emitLeft(p Participant, reason events.LeaveReason, left, at time.Time) {
 	a.emit(at, events.CallParticipantLeftPayload{
-		ProviderRoom: a.room(), ProviderParticipant: who(p), Reason: reason, LeftAt: events.At(at),
+		ProviderRoom: a.room(), ProviderParticipant: who(p), Reason: reason, LeftAt: events.At(left),
 	}, a.s.Room.SID, p.SID, episode(p))
+}
+
+// emitParticipantReconnecting tells of somebody lost, under the episode in which they were.
+func (a *application) emitParticipantReconnecting(p Participant) {
+	a.emit(p.Window.Since, events.CallParticipantReconnectingPayload{
+		ProviderRoom: a.room(), ProviderParticipant: who(p), Reason: p.Window.Reason, Deadline: events.At(p.Window.Deadline),
+	}, a.s.Room.SID, p.SID, episode(p))
+}
+
+func (a *application) emitParticipantReconnected(p Participant) {
+	a.emit(latest(a.at, p.JoinedAt), events.CallParticipantReconnectedPayload{ProviderRoom: a.room(), ProviderParticipant: who(p)},
+		a.s.Room.SID, p.SID, episode(p))
+}
+
+func (a *application) emitReconnecting(at, deadline time.Time) {
+	a.emit(at, events.CallReconnectingPayload{ProviderRoom: a.room(), Deadline: events.At(deadline)}, a.s.Room.SID, strconv.Itoa(a.s.Episode))
+}
+
+func (a *application) emitReconnected(at time.Time) {
+	a.emit(at, events.CallReconnectedPayload{ProviderRoom: a.room()}, a.s.Room.SID, strconv.Itoa(a.s.Episode))
 }
 
 func (a *application) emitPublished(p Participant, t Track) {

@@ -90,6 +90,16 @@ func departureOf(r events.LeaveReason) departure {
 	}
 }
 
+// neverIn says whether a reason to leave is that of a connection that was never fully in the room.
+func neverIn(r events.LeaveReason) bool {
+	switch r {
+	case events.LeaveJoinFailure, events.LeaveUserUnavailable, events.LeaveUserRejected, events.LeaveSIPTrunkFailure:
+		return true
+	default:
+		return false
+	}
+}
+
 // later orders connections, and rooms, of the same name: by when they were made and, in the same
 // millisecond, by sid, so that everybody agrees. One without a time is never later.
 func later(at time.Time, sid string, than time.Time, thanSID string) bool {

@@ -20,11 +20,12 @@ const (
 // Presence is how a participant is shown in the call.
 type Presence string
 
-// The kinds of presence. Whoever is Present or Replaced is shown.
+// The kinds of presence. All but Absent are shown. Replaced and Reconnecting have a window open.
 const (
-	Absent   Presence = "absent"   // never joined, or left
-	Present  Presence = "present"  // joined
-	Replaced Presence = "replaced" // their connection gave way to another one of theirs, which has not come yet
+	Absent       Presence = "absent"       // never joined, or left
+	Present      Presence = "present"      // joined
+	Replaced     Presence = "replaced"     // their connection gave way to another one of theirs, which has not come yet
+	Reconnecting Presence = "reconnecting" // lost, and shown as such
 )
 
 // Member is what the bridge knows of a user's membership, and as of which session version.
@@ -59,11 +60,12 @@ type Participant struct {
 	JoinedAt time.Time // when that connection joined, by the provider's clock
 	Episode  int       // the mapping's episode in which they were last shown; 0 before
 	Outdated bool      // the member's role has changed, or they were removed, after the first token was given
+	Window   Window    // zero where none is open
 	Tracks   map[string]Track
 }
 
 // Shown says whether the session's log shows the participant in the call.
-func (p Participant) Shown() bool { return p.Presence == Present || p.Presence == Replaced }
+func (p Participant) Shown() bool { return p.Presence != Absent }
 
 // Room is the provider's room as last known.
 type Room struct {
@@ -85,8 +87,9 @@ type State struct {
 	ConnectingAt   time.Time // when call.connecting says it was; likewise the next two
 	ConnectedAt    time.Time
 	DisconnectedAt time.Time
-	LastLeftAt     time.Time // when the last one left
-	LastLeftLost   bool      // and that they were lost rather than gone in order
+	Interrupted    bool      // call.reconnecting was told, and call.reconnected was not told since
+	LastLeftAt     time.Time // when the last one left who did not come back
+	LastLeft       Parting   // how that was; "" where nobody has left yet
 	Members        map[string]Member
 	Participants   map[string]Participant
 }
@@ -137,6 +140,20 @@ func (m Mapping) Seats(identity string) bool {
 
 // Over says that the call can't go on: its session is final, or its room came to its end.
 func (m Mapping) Over() bool { return m.s.over() }
+
+// NextDeadline returns when the first open window ends, and false where none is open.
+func (m Mapping) NextDeadline() (time.Time, bool) { return m.s.NextDeadline() }
+
+// NextDeadline returns when the first open window ends, and false where none is open.
+func (s State) NextDeadline() (time.Time, bool) {
+	var next time.Time
+	for _, p := range s.Participants {
+		if p.Window.Open() && (next.IsZero() || p.Window.Deadline.Before(next)) {
+			next = p.Window.Deadline
+		}
+	}
+	return next, !next.IsZero()
+}
 
 func (s State) over() bool { return s.Final || !s.DisconnectedAt.IsZero() }
 

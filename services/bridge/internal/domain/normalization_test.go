@@ -79,11 +79,14 @@ func TestReplacedConnectionsAreSilent(t *testing.T) {
 	}
 }
 
-func TestWhoWasReplacedAndNeverCameLeavesWithTheRoom(t *testing.T) {
+func TestWhoWasReplacedAndNeverCameLeavesInTheEnd(t *testing.T) {
 	c := newCall(t)
-	c.hear(started(0), joined(0, "alice", 1), left(0, "alice", 1, 2000, events.LeaveMigration))
-	require.Equal(t, types{events.CallParticipantLeft, events.CallDisconnected}, c.hear(finished(0, 9000)))
-	require.Equal(t, "room_closed", reasonOf(t, c.log[len(c.log)-2]))
+	c.hear(started(0), joined(0, "alice", 1), published(0, "alice", 1, "TR_1"), left(0, "alice", 1, 2000, events.LeaveMigration))
+	require.Empty(t, c.hear(finished(0, 9000)), "she may be on her way")
+	require.Empty(t, c.expire(domain.Listing{}, 29_999))
+	require.Equal(t, types{events.CallTrackUnpublished, events.CallParticipantLeft, events.CallDisconnected}, c.expire(domain.Listing{}, 30_000))
+	require.Equal(t, "migration", reasonOf(t, c.log[len(c.log)-2]))
+	require.Equal(t, "completed", reasonOf(t, c.log[len(c.log)-1]))
 }
 
 func TestJoinOfANewConnectionWithoutTheLeaveOfTheOld(t *testing.T) {
@@ -94,11 +97,15 @@ func TestJoinOfANewConnectionWithoutTheLeaveOfTheOld(t *testing.T) {
 	require.Equal(t, types{events.CallParticipantLeft}, c.hear(left(0, "alice", 3, 4000, events.LeaveClientInitiated)), "a later connection, whose join was lost, has ended")
 }
 
-func TestLeaveBeforeItsJoinShowsNobody(t *testing.T) {
+func TestALeaveTellsOfTheJoinThatWasLost(t *testing.T) {
 	c := newCall(t)
-	require.Empty(t, c.hear(left(0, "alice", 1, 1500, events.LeaveClientInitiated)))
-	require.Equal(t, types{events.CallConnecting}, c.hear(joined(0, "alice", 1)), "the room lives, the connection is over")
-	require.Equal(t, types{events.CallConnected, events.CallParticipantJoined}, c.hear(joined(0, "alice", 2)))
+	require.Equal(t, types{events.CallConnecting, events.CallConnected, events.CallParticipantJoined, events.CallParticipantLeft},
+		c.hear(left(0, "alice", 1, 1500, events.LeaveClientInitiated)), "only who was in the room is told to have left it")
+	require.Empty(t, c.hear(started(0), joined(0, "alice", 1)), "the room is known, the connection is over")
+	require.Equal(t, types{events.CallParticipantJoined}, c.hear(joined(0, "alice", 2)))
+	require.Empty(t, c.hear(left(0, "bob", 1, 2500, events.LeaveJoinFailure), left(0, "alice", 3, 3500, events.LeaveJoinFailure)),
+		"a connection that never stood says nothing of the one that does")
+	require.Equal(t, types{events.CallParticipantJoined, events.CallParticipantReconnecting}, c.hear(left(0, "bob", 3, 3500, events.LeaveConnectionTimeout)))
 }
 
 func TestTrackSeenClosedFirstIsNeverOpened(t *testing.T) {
@@ -123,6 +130,7 @@ func TestHowTheLastOneLeftDecides(t *testing.T) {
 			c.hear(started(0), joined(0, "alice", 1), joined(0, "bob", 2))
 			c.hear(tc.facts...)
 			c.hear(finished(0, 9000))
+			c.expire(domain.Listing{}, 30_000)
 			require.Equal(t, tc.want, reasonOf(t, c.log[len(c.log)-1]))
 		})
 	}
@@ -137,21 +145,12 @@ func TestAnEmptyRoomMayStartAgain(t *testing.T) {
 	require.Equal(t, "RM_a", c.mapping.State().Room.FirstSID)
 }
 
-func TestARoomMadeAgainKeepsWhoIsShown(t *testing.T) {
-	c := newCall(t)
-	c.hear(started(0), joined(0, "alice", 1), joined(0, "bob", 2), published(0, "alice", 1, "TR_1"))
-	require.Empty(t, c.hear(started(1)), "a server that was killed says nothing of who was there")
-	require.Equal(t, types{events.CallTrackUnpublished}, c.hear(joined(1, "alice", 101)))
-	require.Empty(t, c.hear(finished(0, 105_000)), "the old room's end is late")
-	require.Equal(t, types{events.CallParticipantLeft}, c.hear(left(1, "alice", 101, 110_000, events.LeaveClientInitiated)))
-	require.Equal(t, types{events.CallParticipantLeft, events.CallDisconnected}, c.hear(finished(1, 120_000)))
-}
-
 func TestUnmappedIdentitiesAreNeverPresence(t *testing.T) {
 	c := newCall(t)
 	require.Equal(t, types{events.CallConnecting}, c.hear(started(0), joined(0, "mallory", 1), published(0, "mallory", 1, "TR_1")))
 	require.Equal(t, domain.Unmapped, c.last.Outcome)
 	require.Empty(t, c.hear(left(0, "mallory", 1, 2000, events.LeaveClientInitiated), finished(0, 9000)))
+	require.Equal(t, types{}, c.lookTwice(listed(0, active("mallory", 1, "TR_1")), 0))
 }
 
 func TestAFinalMappingOnlyUndoes(t *testing.T) {

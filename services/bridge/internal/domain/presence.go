@@ -10,12 +10,16 @@ import (
 )
 
 // join takes a connection that is fully in the room. Somebody who is shown already has only changed
-// connections; that is nothing anybody needs to hear of. Whoever is no member any more, and comes with a
+// connections; that is nothing anybody needs to hear of, unless they were lost. Whoever is no member any more, and comes with a
 // token from before, is not shown, and not for longer where they were.
 func (a *application) join(p *Participant, c Connection) {
-	if !a.takeOver(p, c) {
-		return
+	if a.takeOver(p, c) {
+		a.arrive(p)
 	}
+}
+
+// arrive shows a participant whose current connection is in the room.
+func (a *application) arrive(p *Participant) {
 	if !a.hold(p) {
 		if p.Shown() {
 			a.depart(p, events.LeaveParticipantRemoved)
@@ -23,11 +27,13 @@ func (a *application) join(p *Participant, c Connection) {
 		return
 	}
 	switch {
-	case p.Shown():
-		p.Presence = Present
+	case p.Presence == Present || p.Presence == Replaced:
+		p.Presence, p.Window = Present, Window{}
 	case a.s.over():
 		// Never shown: the room is about to be deleted.
 		return
+	case p.Presence == Reconnecting:
+		a.comeBack(p)
 	default:
 		a.s.Episode++
 		p.Presence, p.Episode = Present, a.s.Episode
@@ -37,25 +43,40 @@ func (a *application) join(p *Participant, c Connection) {
 		}
 		a.emitJoined(*p)
 	}
+	a.changed = true
 	a.openAwaiting(p)
 }
 
-// leave takes the end of a connection. Where its beginning was never seen it still tells that an
-// older one is gone.
+// leave takes the end of a connection. It is told only of connections that were in the room, so where the beginning was never told it
+// tells that too. Of a connection's end the first word counts; what was only guessed from its absence gives way to what is told.
 func (a *application) leave(p *Participant, c Connection, reason events.LeaveReason) {
-	if p.SID != c.SID && !a.takeOver(p, c) {
-		return
+	if p.SID != c.SID {
+		if neverIn(reason) {
+			if !p.Shown() {
+				a.takeOver(p, c)
+			}
+			return
+		}
+		a.join(p, c)
+		if p.SID != c.SID {
+			return // An older connection's.
+		}
 	}
-	if !p.Shown() {
-		return
-	}
-	if departureOf(reason) != replaced {
+	switch {
+	case !p.Shown():
+	case a.s.over():
 		a.depart(p, reason)
-		return
-	}
-	if p.Presence != Replaced {
+	case p.Window.Open() && p.Window.Told:
+	case departureOf(reason) == orderly:
+		a.depart(p, reason)
+	case p.Window.Open():
+		a.explain(p, reason)
+	case departureOf(reason) == replaced:
 		p.Presence = Replaced
+		p.Window = Window{Reason: reason, Parting: InOrder, Told: true, Since: a.lossOf(p), Deadline: a.deadline}
 		a.changed = true
+	default:
+		a.lose(p, loss{reason: reason, parting: Lost, told: true})
 	}
 }
 
@@ -79,22 +100,37 @@ func (a *application) takeOver(p *Participant, c Connection) bool {
 	return true
 }
 
-// depart ends a participant's episode.
+// depart ends a participant's episode now, whatever window is open.
 func (a *application) depart(p *Participant, reason events.LeaveReason) {
+	at := a.endOf(p)
+	parting := InOrder
+	if departureOf(reason) == lost {
+		parting = Lost
+	}
+	if !at.Before(a.s.LastLeftAt) {
+		a.s.LastLeftAt, a.s.LastLeft = at, parting
+	}
+	a.part(p, reason, at, at)
+}
+
+// part takes a participant out of the call, who left at a time of which it is known now that it was for good.
+func (a *application) part(p *Participant, reason events.LeaveReason, left, at time.Time) {
+	a.closeTracks(p, left)
+	p.Presence, p.Window = Absent, Window{}
+	p.keepTracks(func(t Track) bool { return t.Awaits != "" && t.Awaits != p.SID })
+	a.emitLeft(*p, reason, left, at)
+	a.changed = true
+}
+
+// endOf is when the current connection ended: now, but never before what it is known to have done.
+func (a *application) endOf(p *Participant) time.Time {
 	at := latest(a.at, p.JoinedAt)
 	for _, t := range p.Tracks {
 		if t.Awaits == "" {
 			at = latest(at, t.PublishedAt)
 		}
 	}
-	a.closeTracks(p, at)
-	p.Presence = Absent
-	p.keepTracks(func(t Track) bool { return t.Awaits != "" && t.Awaits != p.SID })
-	if !at.Before(a.s.LastLeftAt) {
-		a.s.LastLeftAt, a.s.LastLeftLost = at, departureOf(reason) == lost
-	}
-	a.emitLeft(*p, reason, at)
-	a.changed = true
+	return at
 }
 
 // publish opens a track of the current connection, once. The provider tells of a connection when it is

@@ -37,17 +37,44 @@ func anyFact(t *rapid.T) domain.Fact {
 	}
 }
 
+func anyListing(t *rapid.T) domain.Listing {
+	if rapid.IntRange(0, 3).Draw(t, "no room") == 0 {
+		return domain.Listing{}
+	}
+	r := rapid.IntRange(0, 2).Draw(t, "listed room")
+	l := domain.Listing{Room: room(r)}
+	for _, user := range []string{"alice", "bob", "mallory"} {
+		if rapid.Bool().Draw(t, "listed") {
+			p := active(user, r*100+rapid.IntRange(1, 4).Draw(t, "listed connection"), rapid.SampledFrom([]string{"TR_1", "TR_2"}).Draw(t, "listed track"))
+			p.State = rapid.SampledFrom([]domain.ListedState{domain.Active, domain.Active, domain.Connecting}).Draw(t, "listed state")
+			l.Participants = append(l.Participants, p)
+		}
+	}
+	return l
+}
+
 // shadow replays a log and holds it to what every log must keep.
 type shadow struct {
 	connecting, connected, disconnected bool
 	final                               bool
-	removed                             map[string]bool // users who are no members at present
-	present                             map[string]bool
+	removed                             map[string]bool   // users who are no members at present
+	present                             map[string]string // by identity: present or reconnecting
+	interrupted                         bool
 	tracks                              map[string]bool
 	ids                                 map[string]bool
 }
 
-func (s *shadow) see(t *rapid.T, e domain.Event) {
+func (s *shadow) anybody(presence string) bool {
+	for _, p := range s.present {
+		if p == presence {
+			return true
+		}
+	}
+	return false
+}
+
+// see takes an event as the sessions service would.
+func (s *shadow) see(t require.TestingT, e domain.Event) {
 	require.False(t, s.ids[e.ID], "an id is given once: %s", e.Payload.EventType())
 	s.ids[e.ID] = true
 	switch p := e.Payload.(type) {
@@ -60,19 +87,36 @@ func (s *shadow) see(t *rapid.T, e domain.Event) {
 		s.connected = true
 	case events.CallParticipantJoinedPayload:
 		require.True(t, s.connected)
-		require.False(t, s.present[p.Identity] || s.disconnected || s.final)
+		require.NotContains(t, s.present, p.Identity)
+		require.False(t, s.disconnected || s.final)
 		require.NotContains(t, p.Identity, "mallory")
 		require.False(t, s.removed[p.UserID], "who was removed is not shown")
-		s.present[p.Identity] = true
+		s.present[p.Identity] = "present"
+	case events.CallParticipantReconnectingPayload:
+		require.Equal(t, "present", s.present[p.Identity])
+		require.False(t, s.final)
+		s.present[p.Identity] = "reconnecting"
+	case events.CallParticipantReconnectedPayload:
+		require.Equal(t, "reconnecting", s.present[p.Identity])
+		require.False(t, s.final || s.disconnected)
+		s.present[p.Identity] = "present"
+	case events.CallReconnectingPayload:
+		require.True(t, s.connected && s.anybody("reconnecting"))
+		require.False(t, s.interrupted || s.disconnected || s.final || s.anybody("present"))
+		s.interrupted = true
+	case events.CallReconnectedPayload:
+		require.True(t, s.interrupted && s.anybody("present"))
+		require.False(t, s.disconnected || s.final)
+		s.interrupted = false
 	case events.CallParticipantLeftPayload:
-		require.True(t, s.present[p.Identity])
+		require.Contains(t, s.present, p.Identity)
 		for key := range s.tracks {
 			require.NotContains(t, key, p.Identity, "tracks end before their participant leaves")
 		}
 		delete(s.present, p.Identity)
 	case events.CallTrackPublishedPayload:
 		key := p.Identity + p.ParticipantSID + p.TrackSID
-		require.True(t, s.present[p.Identity])
+		require.Equal(t, "present", s.present[p.Identity])
 		require.False(t, s.tracks[key] || s.disconnected || s.final)
 		s.tracks[key] = true
 	case events.CallTrackUnpublishedPayload:
@@ -93,7 +137,7 @@ func (s *shadow) see(t *rapid.T, e domain.Event) {
 func TestEveryLogKeepsItsRules(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		c := newCall(t)
-		s := &shadow{removed: map[string]bool{}, present: map[string]bool{}, tracks: map[string]bool{}, ids: map[string]bool{}}
+		s := &shadow{removed: map[string]bool{}, present: map[string]string{}, tracks: map[string]bool{}, ids: map[string]bool{}}
 		end := rapid.IntRange(0, 80).Draw(rt, "finalized at")
 		for i := range rapid.IntRange(0, 60).Draw(rt, "facts") {
 			if i == end {
@@ -108,17 +152,31 @@ func TestEveryLogKeepsItsRules(t *testing.T) {
 			f := anyFact(rt)
 			from := len(c.log)
 			c.hear(f)
+			for _, standing := range c.last.Standings {
+				require.Equal(rt, s.removed[standing.UserID], standing.Removed)
+			}
 			for _, e := range c.log[from:] {
 				s.see(rt, e)
 			}
-			for _, standing := range c.last.Standings {
-				require.Equal(rt, s.removed[standing.UserID], standing.Removed)
+			if rapid.IntRange(0, 3).Draw(rt, "look") == 0 {
+				from = len(c.log)
+				c.lookTwice(anyListing(rt), i*10_000)
+				c.expire(anyListing(rt), i*10_000+rapid.IntRange(0, 40_000).Draw(rt, "expire at"))
+				for _, e := range c.log[from:] {
+					s.see(rt, e)
+				}
+				continue
 			}
 			settled := c.mapping
 			require.Empty(rt, c.hear(f), "a repeated fact says nothing new")
 			require.Equal(rt, settled, c.mapping)
 		}
+		from := len(c.log)
 		c.hear(finished(9, 2_000_000))
+		c.expire(domain.Listing{}, 10_000_000)
+		for _, e := range c.log[from:] {
+			s.see(rt, e)
+		}
 		state := c.mapping.State()
 		require.Equal(rt, state.ConnectedAt.IsZero(), state.DisconnectedAt.IsZero(), "a finished room is disconnected where it was connected")
 		for _, p := range state.Participants {

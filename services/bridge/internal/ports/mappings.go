@@ -21,6 +21,8 @@ type Change struct {
 	// Admits is the identity that is about to be given a token, or "". The change fails with ErrBeingRemoved
 	// while a removal of it is under way: that could put out whoever comes with the new token.
 	Admits string
+	// Claim is that of a DueWindow under which this was decided, or 0. The change fails with ErrClaimLost where it is lost.
+	Claim int64
 }
 
 // Decide looks at a mapping and says what is to be stored. It may be called again where the store has

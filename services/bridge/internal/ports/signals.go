@@ -1,5 +1,7 @@
 package ports
 
+import "time"
+
 // Tally counts what happens, for the operators.
 type Tally interface {
 	Webhook(kind, outcome string)     // a genuine webhook, and what became of it
@@ -9,6 +11,10 @@ type Tally interface {
 	SessionEvent(kind string)         // an event of a session that was taken in
 	RoomDeletion(outcome string)      // an attempt to delete a room
 	Enforcement(kind, outcome string) // an attempt to tell the provider of a participant's "removal" or "role"
+	Window(outcome string)            // an attempt to end the windows of a session whose time is over
+	Reconciliation(outcome string)    // a pass over all rooms, and "completed" or "given_up"
+	Reconciled(ago time.Duration)     // how long ago the last pass was completed, by whichever replica
+	Difference(kind string)           // a canonical event that was made because a listing showed what no webhook had told
 	EventMade(kind string)            // a canonical event that was stored for publishing
 	EmissionRefused(kind string)      // a canonical event that breaks its contract; a bug, and nothing was stored
 	ProviderReachable(reachable bool) // what the last probe of the provider found
@@ -20,4 +26,5 @@ type Nudges struct {
 	Publish     func(sessionID string) // events of a session were stored for publishing
 	DeleteRooms func()                 // a room must go
 	Enforce     func()                 // the provider must be told of participants
+	Expire      func()                 // windows have opened or changed
 }

@@ -104,7 +104,7 @@ func TestALeftoverTokenNeverBringsACallBack(t *testing.T) {
 }
 
 func TestCapturesOverHTTP(t *testing.T) {
-	s := start(t)
+	s := start(t, "RECONCILE_INTERVAL=0") // LiveKit has no such room.
 	s.waitReady(`"ok"`)
 	session := newSession(t)
 	for _, user := range []string{"alice", "bob"} {

@@ -42,6 +42,7 @@ const (
 
 const (
 	probeInterval    = 10 * time.Second
+	windowsPoll      = time.Second
 	providerPoll     = 5 * time.Second // of the lists of what the provider is still to be told
 	receiptsInterval = time.Hour
 	mappingsInterval = time.Hour
@@ -135,9 +136,43 @@ func newRelay(db *gorm.DB, p *rabbitmq.Publisher, name replica, log *slog.Logger
 	return outbox.NewRelay(outbox.Options{DB: db, Publisher: p, Holder: string(name), Logger: log, Registry: registerer})
 }
 
-func newNudges(relay *outbox.Relay, deletions *app.DeleteRooms, standings *app.EnforceStandings) ports.Nudges {
+// newNudges rings the windows' bell, not the use case itself, which has nudges of its own.
+func newNudges(relay *outbox.Relay, deletions *app.DeleteRooms, standings *app.EnforceStandings, windows *app.Bell) ports.Nudges {
 	return ports.Nudges{
-		Publish: func(sessionID string) { relay.Wake(sessionID) }, DeleteRooms: deletions.Wake, Enforce: standings.Wake,
+		Publish: func(sessionID string) { relay.Wake(sessionID) }, DeleteRooms: deletions.Wake, Enforce: standings.Wake, Expire: windows.Wake,
+	}
+}
+
+func newBell() *app.Bell { return &app.Bell{} }
+
+func newInspect(s Settings, m ports.Mappings, tally ports.Tally, nudges ports.Nudges) app.Inspect {
+	return app.Inspect{Mappings: m, Tally: tally, Nudges: nudges, Now: time.Now, Window: s.LiveKit.ReconnectWindow}
+}
+
+// seen is what the use cases need that compare what is stored with LiveKit.
+type seen struct {
+	fx.In
+
+	Inspect  app.Inspect
+	Mappings ports.Mappings
+	Reader   ports.MappingReader
+	Media    ports.MediaListings
+	Tally    ports.Tally
+	Nudges   ports.Nudges
+	Log      *slog.Logger
+}
+
+func newExpireWindows(in seen, windows ports.Windows, bell *app.Bell, reconcile *app.Reconcile) *app.ExpireWindows {
+	return &app.ExpireWindows{
+		Bell: bell, List: windows, Reader: in.Reader, Media: in.Media, Inspect: in.Inspect, Tally: in.Tally, Log: in.Log,
+		Poll: windowsPoll, Ready: reconcile.Ready,
+	}
+}
+
+func newReconcile(s Settings, in seen, turns ports.Turns, surveys ports.Surveys, name replica) *app.Reconcile {
+	return &app.Reconcile{
+		Turns: turns, Surveys: surveys, Reader: in.Reader, Mappings: in.Mappings, Media: in.Media, Inspect: in.Inspect, Tally: in.Tally,
+		Nudges: in.Nudges, Log: in.Log, Holder: string(name), Interval: s.LiveKit.Reconcile,
 	}
 }
 
@@ -157,8 +192,17 @@ func newRooms(lifecycle fx.Lifecycle, s Settings) *livekit.Rooms {
 	return rooms
 }
 
-func newProbe(rooms *livekit.Rooms, tally ports.Tally, log *slog.Logger) *livekit.Probe {
-	return livekit.NewProbe(rooms.Ping, tally.ProviderReachable, log, probeInterval)
+// newProbe has all calls compared with LiveKit as soon as it is back.
+func newProbe(rooms *livekit.Rooms, tally ports.Tally, reconcile *app.Reconcile, log *slog.Logger) *livekit.Probe {
+	away := false
+	report := func(reachable bool) {
+		tally.ProviderReachable(reachable)
+		if away && reachable {
+			reconcile.Wake()
+		}
+		away = !reachable
+	}
+	return livekit.NewProbe(rooms.Ping, report, log, probeInterval)
 }
 
 func newTokens(s Settings) *livekit.Tokens {
@@ -180,8 +224,8 @@ func newWebhooks(reader ports.WebhookReader, handle app.HandleWebhook, tally por
 	return httpapi.Webhooks{Reader: reader, Handle: handle, Tally: tally, Open: gate.Opened()}
 }
 
-func newHandleWebhook(m ports.Mappings, tally ports.Tally, nudges ports.Nudges) app.HandleWebhook {
-	return app.HandleWebhook{Mappings: m, Tally: tally, Nudges: nudges, Now: time.Now}
+func newHandleWebhook(s Settings, m ports.Mappings, tally ports.Tally, nudges ports.Nudges) app.HandleWebhook {
+	return app.HandleWebhook{Mappings: m, Tally: tally, Nudges: nudges, Now: time.Now, Window: s.LiveKit.ReconnectWindow}
 }
 
 func newIssueToken(m ports.Mappings, tokens ports.Tokens, tally ports.Tally, nudges ports.Nudges) app.IssueToken {
@@ -196,12 +240,13 @@ func newApplySessionEvent(m ports.Mappings, tally ports.Tally, nudges ports.Nudg
 	return app.ApplySessionEvent{Mappings: m, Tally: tally, Nudges: nudges}
 }
 
-func newForgetReceipts(r ports.Receipts, log *slog.Logger) app.ForgetReceipts {
-	return app.ForgetReceipts{Receipts: r, Now: time.Now, Log: log, Every: receiptsInterval}
-}
+// forgetting is all that goes once it is old.
+type forgetting []app.Forget
 
-func newForgetMappings(m ports.OldMappings, log *slog.Logger) app.ForgetMappings {
-	return app.ForgetMappings{Mappings: m, Now: time.Now, Log: log, Every: mappingsInterval}
+func newForgetting(receipts ports.Receipts, mappings ports.OldMappings, log *slog.Logger) forgetting {
+	return forgetting{
+		app.ForgetReceipts(receipts, time.Now, log, receiptsInterval), app.ForgetMappings(mappings, time.Now, log, mappingsInterval),
+	}
 }
 
 // consumeEvents and serveCommands put what handles messages on the connections, before these are dialled.

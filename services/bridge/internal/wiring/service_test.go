@@ -12,6 +12,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"os"
 	"strconv"
 	"strings"
 	"sync"
@@ -37,6 +38,9 @@ import (
 
 func TestMain(m *testing.M) {
 	lksdk.SetLogger(logger.GetDiscardLogger())
+	if os.Getenv(callerURL) != "" {
+		os.Exit(beCaller())
+	}
 	testkit.Main(m)
 }
 
@@ -74,16 +78,32 @@ func (b *buffer) String() string {
 
 // start starts the whole graph on a database, a virtual host and a LiveKit server of this test's own, and
 // beside it what stands for the sessions service.
-func start(t *testing.T) *service {
+func start(t *testing.T, changes ...string) *service {
 	t.Helper()
-	s := &service{t: t, port: testkit.FreePort(t), log: &buffer{}, vhost: testkit.Rabbit(t).Vhost(t)}
+	s := &service{t: t, port: testkit.FreePort(t)}
 	s.livekit = testkit.LiveKit(t, fmt.Sprintf("http://127.0.0.1:%d/livekit/webhook", s.port))
-	url, ownerURL := testkit.Postgres(t).Database(t, Service, nil)
-	s.open(ownerURL)
-	s.sessions = newSessions(t, s.vhost)
-	s.run("DATABASE_URL="+url, "MIGRATE_DATABASE_URL="+ownerURL, "AMQP_URL="+s.vhost.URL(topology.UserBridge),
-		"LIVEKIT_API_URL="+s.livekit.URL, "LIVEKIT_PUBLIC_URL="+s.livekit.WSURL)
+	s.begin(changes)
 	return s
+}
+
+// startDeaf is start with a LiveKit server whose webhooks go nowhere.
+func startDeaf(t *testing.T, changes ...string) *service {
+	t.Helper()
+	s := &service{t: t, port: testkit.FreePort(t), livekit: testkit.LiveKit(t, "")}
+	s.begin(changes)
+	return s
+}
+
+func (s *service) begin(changes []string) {
+	s.t.Helper()
+	s.log, s.vhost = &buffer{}, testkit.Rabbit(s.t).Vhost(s.t)
+	url, ownerURL := testkit.Postgres(s.t).Database(s.t, Service, nil)
+	s.open(ownerURL)
+	s.sessions = newSessions(s.t, s.vhost)
+	s.run(append([]string{
+		"DATABASE_URL=" + url, "MIGRATE_DATABASE_URL=" + ownerURL, "AMQP_URL=" + s.vhost.URL(topology.UserBridge),
+		"LIVEKIT_API_URL=" + s.livekit.URL, "LIVEKIT_PUBLIC_URL=" + s.livekit.WSURL,
+	}, changes...)...)
 }
 
 // open gives the test its own look at the database.

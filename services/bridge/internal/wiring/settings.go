@@ -54,6 +54,8 @@ type LiveKitSettings struct {
 	WebhookKeys      config.Secret `env:"LIVEKIT_WEBHOOK_KEYS" help:"more keys that webhooks may be signed with, for rotation: 'key: secret' pairs, by comma or line"`
 	DepartureTimeout time.Duration `env:"ROOM_DEPARTURE_TIMEOUT" envDefault:"20s" help:"how long a room stays after the last one has left"`
 	EmptyTimeout     time.Duration `env:"ROOM_EMPTY_TIMEOUT" envDefault:"5m" help:"how long a room stays that nobody has joined"`
+	ReconnectWindow  time.Duration `env:"RECONNECT_WINDOW" envDefault:"30s" help:"how long somebody who was lost may take to come back"`
+	Reconcile        time.Duration `env:"RECONCILE_INTERVAL" envDefault:"15s" help:"how often all calls are compared with LiveKit; 0 turns it off"`
 }
 
 // LogSettings say how the service logs.
@@ -89,16 +91,26 @@ func (s *Settings) Validate() []config.Problem {
 	if _, err := s.LiveKit.webhookKeys(); err != nil {
 		bad("LIVEKIT_WEBHOOK_KEYS", err.Error())
 	}
-	for name, d := range map[string]time.Duration{"ROOM_DEPARTURE_TIMEOUT": s.LiveKit.DepartureTimeout, "ROOM_EMPTY_TIMEOUT": s.LiveKit.EmptyTimeout} {
-		if d < time.Second || d > 24*time.Hour {
-			bad(name, "must be from 1s to 24h")
-		}
-	}
+	s.LiveKit.checkTimes(bad)
 	if s.ShutdownDelay < 0 || s.ShutdownTimeout <= s.ShutdownDelay {
 		bad("SHUTDOWN_TIMEOUT", "must be longer than SHUTDOWN_DELAY, which it includes")
 	}
 	slices.SortFunc(problems, func(a, b config.Problem) int { return strings.Compare(a.Name, b.Name) })
 	return problems
+}
+
+func (l LiveKitSettings) checkTimes(bad func(name, reason string)) {
+	for name, d := range map[string]time.Duration{"ROOM_DEPARTURE_TIMEOUT": l.DepartureTimeout, "ROOM_EMPTY_TIMEOUT": l.EmptyTimeout} {
+		if d < time.Second || d > 24*time.Hour {
+			bad(name, "must be from 1s to 24h")
+		}
+	}
+	if w := l.ReconnectWindow; w < time.Second || w > time.Hour {
+		bad("RECONNECT_WINDOW", "must be from 1s to 1h")
+	}
+	if i := l.Reconcile; i != 0 && i < time.Second || i > time.Hour {
+		bad("RECONCILE_INTERVAL", "must be from 1s to 1h, or 0 for never")
+	}
 }
 
 func hasScheme(text string, schemes ...string) bool {

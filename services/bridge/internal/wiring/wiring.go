@@ -43,16 +43,18 @@ func Options(s Settings, b Build) fx.Option {
 		fx.Provide(
 			openDatabase, newGate,
 			fx.Annotate(postgres.NewStore, fx.As(new(ports.Mappings)), fx.As(new(ports.MappingReader)), fx.As(new(ports.OldMappings)),
-				fx.As(new(ports.RoomDeletions)), fx.As(new(ports.Enforcements)), fx.As(new(ports.Receipts))),
+				fx.As(new(ports.RoomDeletions)), fx.As(new(ports.Enforcements)), fx.As(new(ports.Receipts)),
+				fx.As(new(ports.Windows)), fx.As(new(ports.Turns)), fx.As(new(ports.Surveys))),
 			fx.Annotate(func(r prometheus.Registerer) *metrics.Tally { return metrics.NewTally(r) }, fx.As(new(ports.Tally))),
-			fx.Annotate(newRooms, fx.As(fx.Self()), fx.As(new(ports.MediaRooms)), fx.As(new(ports.MediaParticipants)), fx.As(new(ports.MediaPresence))),
+			fx.Annotate(newRooms, fx.As(fx.Self()), fx.As(new(ports.MediaRooms)), fx.As(new(ports.MediaParticipants)), fx.As(new(ports.MediaPresence)),
+				fx.As(new(ports.MediaListings))),
 			fx.Annotate(newTokens, fx.As(new(ports.Tokens))),
 			fx.Annotate(newWebhookReader, fx.As(new(ports.WebhookReader))),
-			newProbe, newConnections, newPublisher, newRelay, newNudges,
+			newProbe, newConnections, newPublisher, newRelay, newBell, newNudges,
 		),
 		// The use cases.
 		fx.Provide(newHandleWebhook, newIssueToken, newShowPresence, newApplySessionEvent, newDeleteRooms, newEnforceStandings,
-			newForgetReceipts, newForgetMappings),
+			newInspect, newReconcile, newExpireWindows, newForgetting),
 		// What comes in.
 		fx.Provide(newWebhooks),
 
@@ -95,8 +97,9 @@ type intake struct {
 	Connections connections
 	Deletions   *app.DeleteRooms
 	Standings   *app.EnforceStandings
-	Receipts    app.ForgetReceipts
-	Mappings    app.ForgetMappings
+	Windows     *app.ExpireWindows
+	Reconcile   *app.Reconcile
+	Old         forgetting
 	Probe       *livekit.Probe
 	Gate        *libpostgres.Gate
 	DB          *gorm.DB
@@ -106,8 +109,11 @@ func runIntake(lifecycle fx.Lifecycle, stopper fx.Shutdowner, in intake, log *sl
 	probe := &background{name: "probe", log: log, stopper: stopper, work: []func(context.Context) error{forever(in.Probe.Run)}}
 	work := &background{name: "intake", ready: in.Gate.Opened(), log: log, stopper: stopper, work: []func(context.Context) error{
 		in.Connections.consume.Run, in.Connections.commands.Run, forever(in.Deletions.Run), forever(in.Standings.Run),
-		forever(in.Receipts.Run), forever(in.Mappings.Run),
+		forever(in.Windows.Run), forever(in.Reconcile.Run),
 	}}
+	for _, old := range in.Old {
+		work.work = append(work.work, forever(old.Run))
+	}
 	lifecycle.Append(probe.hook())
 	lifecycle.Append(work.hook())
 }

@@ -35,6 +35,7 @@ func TestSettingsAreCheckedAllAtOnce(t *testing.T) {
 	for name, bad := range map[string]string{
 		"HTTP_ADDR": "nowhere", "EVENT_PARTITIONS": "0", "LIVEKIT_API_URL": "livekit:7880", "LIVEKIT_PUBLIC_URL": "http://x",
 		"LIVEKIT_API_SECRET": leaked, "LIVEKIT_WEBHOOK_KEYS": "k: " + leaked, "ROOM_DEPARTURE_TIMEOUT": "1ms", "ROOM_EMPTY_TIMEOUT": "48h",
+		"RECONNECT_WINDOW": "0s", "RECONCILE_INTERVAL": "10ms",
 		"SHUTDOWN_TIMEOUT": "0s", "LOG_LEVEL": "loud", "LOG_FORMAT": "xml", "MIGRATE_DATABASE_URL": "",
 	} {
 		_, err := config.Load[Settings](environ(name + "=" + bad))

@@ -41,13 +41,13 @@ func trackUnpublished(e *lkproto.WebhookEvent) domain.Fact {
 // sighting reads room and time. Times inside the room are finer than the webhook's own, which is in
 // whole seconds.
 func sighting(e *lkproto.WebhookEvent) domain.Sighting {
-	room := e.GetRoom()
-	return domain.Sighting{
-		Room: domain.RoomRef{
-			Name: room.GetName(), SID: sid(room.GetSid()),
-			CreatedAt: firstInstant(time.UnixMilli(room.GetCreationTimeMs()), time.Unix(room.GetCreationTime(), 0)),
-		},
-		At: firstInstant(time.Unix(e.GetCreatedAt(), 0)),
+	return domain.Sighting{Room: roomRef(e.GetRoom()), At: firstInstant(time.Unix(e.GetCreatedAt(), 0))}
+}
+
+func roomRef(room *lkproto.Room) domain.RoomRef {
+	return domain.RoomRef{
+		Name: room.GetName(), SID: sid(room.GetSid()),
+		CreatedAt: firstInstant(time.UnixMilli(room.GetCreationTimeMs()), time.Unix(room.GetCreationTime(), 0)),
 	}
 }
 

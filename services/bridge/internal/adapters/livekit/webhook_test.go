@@ -3,12 +3,14 @@ package livekit_test
 import (
 	"crypto/sha256"
 	"encoding/base64"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/livekit/protocol/auth"
 	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
 
 	"github.com/callplane/callplane/contracts/events"
 	"github.com/callplane/callplane/libs/config"
@@ -16,6 +18,7 @@ import (
 	"github.com/callplane/callplane/services/bridge/internal/captures"
 	"github.com/callplane/callplane/services/bridge/internal/domain"
 	"github.com/callplane/callplane/services/bridge/internal/ports"
+	"github.com/callplane/callplane/services/bridge/internal/rehearsal"
 )
 
 const (
@@ -37,25 +40,34 @@ func reader() *livekit.WebhookReader {
 	return livekit.NewWebhookReader(map[string]config.Secret{key: secret, "other": secret + "-2"})
 }
 
-// hear reads a capture and applies it to a mapping in which alice and bob are mapped.
-func hear(t *testing.T, m domain.Mapping, name string) (domain.Mapping, []string) {
+// recorded is a capture as a script: what happened at the server when.
+func recorded(t *testing.T, room, name string) []rehearsal.Happening {
 	t.Helper()
-	said := []string{}
-	for _, body := range captures.Bodies(t, name, m.RoomName(), "#default") {
-		w, err := reader().Read(body, sign(t, key, secret, body))
+	var script []rehearsal.Happening
+	seen := map[string]bool{}
+	for _, r := range captures.Requests(t, name, room, "#default") {
+		w, err := reader().Read(r.Body, sign(t, key, secret, r.Body))
 		require.NoError(t, err)
-		require.Equal(t, m.RoomName(), w.RoomName)
+		require.Equal(t, room, w.RoomName)
 		require.NotNil(t, w.Fact)
-		var result domain.Result
-		m, result = m.Apply(w.Fact, time.Now())
-		for _, e := range result.Events {
-			sealed, err := events.Seal(e.ID, session, e.Draft)
-			require.NoError(t, err)
-			require.NotContains(t, string(sealed.JSON()), captures.FakeTurnPassword)
-			said = append(said, describe(t, sealed.Envelope()))
+		if !seen[w.ID] {
+			seen[w.ID] = true
+			script = append(script, rehearsal.Happening{At: r.At, Fact: w.Fact})
 		}
 	}
-	return m, said
+	return script
+}
+
+func said(t *testing.T, log []domain.Event) []string {
+	t.Helper()
+	lines := []string{}
+	for _, e := range log {
+		sealed, err := events.Seal(e.ID, session, e.Draft)
+		require.NoError(t, err)
+		require.NotContains(t, string(sealed.JSON()), captures.FakeTurnPassword)
+		lines = append(lines, describe(t, sealed.Envelope()))
+	}
+	return lines
 }
 
 // describe is an event in one line: its type without "call.", who, and why.
@@ -69,6 +81,10 @@ func describe(t *testing.T, e events.Envelope) string {
 		line += " " + p.UserID
 	case events.CallParticipantLeft:
 		p, err := events.DecodePayload[events.CallParticipantLeftPayload](e)
+		require.NoError(t, err)
+		line += " " + p.UserID + " " + string(p.Reason)
+	case events.CallParticipantReconnecting:
+		p, err := events.DecodePayload[events.CallParticipantReconnectingPayload](e)
 		require.NoError(t, err)
 		line += " " + p.UserID + " " + string(p.Reason)
 	case events.CallDisconnected:
@@ -113,12 +129,13 @@ func TestCapturesBecomeCanonicalEvents(t *testing.T) {
 		},
 		"kill": {
 			"connecting", "connected", "participant.joined alice", "participant.joined bob", "track.published alice",
-			"track.unpublished", "participant.left alice connection_timeout", "participant.left bob client_initiated", "disconnected completed",
+			"track.unpublished", "participant.reconnecting alice connection_timeout", "participant.left bob client_initiated", "reconnecting",
+			"participant.left alice reconnect_timeout", "disconnected completed",
 		},
 		"simulate": {
 			"connecting", "connected", "participant.joined alice", "track.published alice", "participant.joined bob", "track.published bob",
-			"track.unpublished", "track.published alice", "track.unpublished", "participant.left alice server_shutdown",
-			"track.unpublished", "participant.left bob client_initiated", "disconnected completed",
+			"track.unpublished", "track.published alice", "track.unpublished", "participant.reconnecting alice server_shutdown",
+			"track.unpublished", "participant.left bob client_initiated", "reconnecting", "participant.left alice reconnect_timeout", "disconnected completed",
 		},
 		"fail500": {
 			"connecting", "connected", "participant.joined alice", "track.published alice",
@@ -126,21 +143,54 @@ func TestCapturesBecomeCanonicalEvents(t *testing.T) {
 		},
 	}
 	require.Len(t, want, len(captures.Names(t)))
-	for name, said := range want {
+	for name, lines := range want {
 		t.Run(name, func(t *testing.T) {
-			m := domain.New(session)
-			for _, user := range []string{"alice", "bob"} {
-				admitted, _, err := m.Admit(domain.Admission{UserID: user, Role: events.RoleParticipant, SessionVersion: 1})
-				require.NoError(t, err)
-				m = admitted
-			}
-			m, got := hear(t, m, name)
-			require.Equal(t, said, got)
-			again, repeated := hear(t, m, name)
-			require.Empty(t, repeated, "the same once more says nothing")
-			require.Equal(t, m, again)
+			script := recorded(t, domain.RoomName(session), name)
+			_, log, _ := rehearsal.Play(t, rehearsal.Admitted(t, session), script, rehearsal.Faithful(script))
+			require.Equal(t, lines, said(t, log))
 		})
 	}
+}
+
+func TestCapturesInAnyOrder(t *testing.T) {
+	scripts := map[string][]rehearsal.Happening{}
+	for _, name := range captures.Names(t) {
+		scripts[name] = slowed(recorded(t, domain.RoomName(session), name))
+	}
+	rapid.Check(t, func(rt *rapid.T) {
+		script := scripts[rapid.SampledFrom(captures.Names(t)).Draw(rt, "capture")]
+		m, _, want := rehearsal.Play(t, rehearsal.Admitted(t, session), script, rehearsal.Faithful(script))
+		again := m
+		for _, h := range rapid.Permutation(append(slices.Clone(script), script...)).Draw(rt, "once more, shuffled and doubled") {
+			var result domain.Result
+			again, result = again.Apply(h.Fact, domain.Moment{Now: script[len(script)-1].At.Add(rehearsal.Silence), Window: rehearsal.Window})
+			require.Empty(rt, result.Events)
+		}
+		require.Equal(rt, m, again)
+		_, _, got := rehearsal.Play(t, rehearsal.Admitted(t, session), script, shuffled(rt, script))
+		require.Equal(rt, want, got, "all of it comes doubled, in any order")
+	})
+}
+
+// slowed has the same happen ten times as slowly, so that listings see each state in between.
+func slowed(script []rehearsal.Happening) []rehearsal.Happening {
+	slow := slices.Clone(script)
+	for n := range slow {
+		slow[n].At = script[0].At.Add(10 * script[n].At.Sub(script[0].At))
+	}
+	return slow
+}
+
+// shuffled has each webhook come twice, at the time of any that came at the same time or later.
+func shuffled(t *rapid.T, script []rehearsal.Happening) []rehearsal.Delivery {
+	var deliveries []rehearsal.Delivery
+	for n, h := range script {
+		for range 2 {
+			at := script[rapid.IntRange(n, len(script)-1).Draw(t, "told at")].At
+			deliveries = append(deliveries, rehearsal.Delivery{At: at, Fact: h.Fact})
+		}
+	}
+	return deliveries
 }
 
 func TestOnlyGenuineWebhooksAreRead(t *testing.T) {

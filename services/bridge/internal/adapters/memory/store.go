@@ -20,6 +20,9 @@ var (
 	_ ports.Receipts      = (*Store)(nil)
 	_ ports.OldMappings   = (*Store)(nil)
 	_ ports.Enforcements  = (*Store)(nil)
+	_ ports.Windows       = (*Store)(nil)
+	_ ports.Turns         = (*Store)(nil)
+	_ ports.Surveys       = (*Store)(nil)
 )
 
 // Store holds mappings, receipts, events to be published and rooms to be deleted.
@@ -33,6 +36,8 @@ type Store struct {
 	outbox    []events.Sealed
 	deletions map[string]deletion // by room
 	standings map[seat]enforcement
+	windows   map[string]window // by session
+	turn      turn
 	asked     int64 // so that no generation or claim is given twice
 	failure   error
 }
@@ -47,6 +52,7 @@ func NewStore(now func() time.Time) *Store {
 	return &Store{
 		now: now, mappings: map[string]domain.State{}, changed: map[string]time.Time{}, receipts: map[string]ports.Receipt{},
 		deletions: map[string]deletion{}, standings: map[seat]enforcement{},
+		windows: map[string]window{},
 	}
 }
 
@@ -123,10 +129,14 @@ func (s *Store) store(c ports.Change) error {
 	if s.removing(seat{state.SessionID, c.Admits}) {
 		return ports.ErrBeingRemoved
 	}
+	if c.Claim != 0 && !s.claimed(state.SessionID, c.Claim) {
+		return ports.ErrClaimLost
+	}
 	if before, known := s.mappings[state.SessionID]; !known || before.Revision != state.Revision {
 		s.changed[state.SessionID] = s.now()
 	}
 	s.mappings[state.SessionID] = state
+	s.keepWindow(state)
 	s.outbox = append(s.outbox, c.Events...)
 	if c.DeleteRoom {
 		room := c.Mapping.RoomName()
@@ -260,6 +270,7 @@ func (s *Store) ForgetMappings(_ context.Context, before time.Time, limit int) (
 		}
 		if forgotten < limit && state.Final && !pending && s.changed[id].Before(before) {
 			delete(s.mappings, id)
+			delete(s.windows, id)
 			forgotten++
 		}
 	}

@@ -10,7 +10,7 @@ import (
 
 func open(*testing.T) portstest.Store {
 	s := memory.NewStore(time.Now)
-	return portstest.Store{Mappings: s, Reader: s, Old: s, Deletions: s, Enforcements: s, Published: func(_ testing.TB, sessionID string) []string {
+	return portstest.Store{Mappings: s, Reader: s, Old: s, Deletions: s, Enforcements: s, Windows: s, Turns: s, Surveys: s, Published: func(_ testing.TB, sessionID string) []string {
 		var ids []string
 		for _, e := range s.Events() {
 			if e.SessionID == sessionID {
@@ -21,6 +21,8 @@ func open(*testing.T) portstest.Store {
 	}}
 }
 
-func TestMappings(t *testing.T)      { portstest.Mappings(t, open) }
-func TestRoomDeletions(t *testing.T) { portstest.RoomDeletions(t, open) }
-func TestEnforcements(t *testing.T)  { portstest.Enforcements(t, open) }
+func TestMappings(t *testing.T)       { portstest.Mappings(t, open) }
+func TestRoomDeletions(t *testing.T)  { portstest.RoomDeletions(t, open) }
+func TestEnforcements(t *testing.T)   { portstest.Enforcements(t, open) }
+func TestWindows(t *testing.T)        { portstest.Windows(t, open) }
+func TestReconciliation(t *testing.T) { portstest.Reconciliation(t, open) }

@@ -2,6 +2,10 @@
 package metrics
 
 import (
+	"math"
+	"sync/atomic"
+	"time"
+
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/callplane/callplane/services/bridge/internal/ports"
@@ -10,7 +14,10 @@ import (
 // Tally implements ports.Tally.
 type Tally struct {
 	webhooks, tokens, presence, refused, sessionEvents, roomDeletions, enforcements, eventsMade, emissionsRefused *prometheus.CounterVec
+	windows, reconciliations, differences                                                                         *prometheus.CounterVec
 	providerReachable                                                                                             prometheus.Gauge
+
+	reconciled atomic.Int64 // when the last pass was completed, in Unix milliseconds; 0 where none is known
 }
 
 var _ ports.Tally = (*Tally)(nil)
@@ -23,21 +30,26 @@ func NewTally(registerer prometheus.Registerer) *Tally {
 		return c
 	}
 	t := &Tally{
-		webhooks:      counter("webhooks_total", "Genuine webhooks, by kind and what became of them.", "kind", "outcome"),
-		refused:       counter("webhooks_refused_total", "Requests that were no genuine webhook, by why.", "reason"),
-		tokens:        counter("token_commands_total", "Token commands, by outcome.", "outcome"),
-		presence:      counter("presence_commands_total", "Presence commands, by what was answered.", "outcome"),
-		sessionEvents: counter("session_events_total", "Events of sessions that were followed, by type.", "type"),
-		roomDeletions: counter("room_deletions_total", "Attempts to delete a room, by outcome.", "outcome"),
-		enforcements:  counter("enforcements_total", "Attempts to tell LiveKit of a participant's removal or role, by outcome.", "kind", "outcome"),
-		eventsMade:    counter("events_total", "Canonical events stored for publishing, by type.", "type"),
+		webhooks:        counter("webhooks_total", "Genuine webhooks, by kind and what became of them.", "kind", "outcome"),
+		refused:         counter("webhooks_refused_total", "Requests that were no genuine webhook, by why.", "reason"),
+		tokens:          counter("token_commands_total", "Token commands, by outcome.", "outcome"),
+		presence:        counter("presence_commands_total", "Presence commands, by what was answered.", "outcome"),
+		sessionEvents:   counter("session_events_total", "Events of sessions that were followed, by type.", "type"),
+		roomDeletions:   counter("room_deletions_total", "Attempts to delete a room, by outcome.", "outcome"),
+		enforcements:    counter("enforcements_total", "Attempts to tell LiveKit of a participant's removal or role, by outcome.", "kind", "outcome"),
+		windows:         counter("windows_total", "Attempts to end the time to come back of somebody lost, by outcome.", "outcome"),
+		reconciliations: counter("reconciliations_total", "Passes that compare all calls with LiveKit, by outcome.", "outcome"),
+		differences:     counter("reconcile_differences_total", "Canonical events that a listing told before any webhook, by type.", "type"),
+		eventsMade:      counter("events_total", "Canonical events stored for publishing, by type.", "type"),
 		emissionsRefused: counter("emissions_refused_total",
 			"Canonical events that were refused because they break their contract, by type; nothing was stored. A bug.", "type"),
 		providerReachable: prometheus.NewGauge(prometheus.GaugeOpts{
 			Namespace: "bridge", Name: "livekit_reachable", Help: "1 where the last probe of LiveKit's server API was answered.",
 		}),
 	}
-	registerer.MustRegister(t.providerReachable)
+	registerer.MustRegister(t.providerReachable, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Namespace: "bridge", Name: "reconcile_age_seconds", Help: "Time since all calls were compared with LiveKit; +Inf where they never were.",
+	}, t.reconcileAge))
 	return t
 }
 
@@ -63,6 +75,26 @@ func (t *Tally) RoomDeletion(outcome string) { t.roomDeletions.WithLabelValues(o
 func (t *Tally) Enforcement(kind, outcome string) {
 	t.enforcements.WithLabelValues(kind, outcome).Inc()
 }
+
+// Window implements ports.Tally.
+func (t *Tally) Window(outcome string) { t.windows.WithLabelValues(outcome).Inc() }
+
+// Reconciliation implements ports.Tally.
+func (t *Tally) Reconciliation(outcome string) { t.reconciliations.WithLabelValues(outcome).Inc() }
+
+// Reconciled implements ports.Tally.
+func (t *Tally) Reconciled(ago time.Duration) { t.reconciled.Store(time.Now().Add(-ago).UnixMilli()) }
+
+func (t *Tally) reconcileAge() float64 {
+	at := t.reconciled.Load()
+	if at == 0 {
+		return math.Inf(1)
+	}
+	return time.Since(time.UnixMilli(at)).Seconds()
+}
+
+// Difference implements ports.Tally.
+func (t *Tally) Difference(kind string) { t.differences.WithLabelValues(kind).Inc() }
 
 // EventMade implements ports.Tally.
 func (t *Tally) EventMade(kind string) { t.eventsMade.WithLabelValues(kind).Inc() }

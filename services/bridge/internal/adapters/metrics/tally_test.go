@@ -3,6 +3,7 @@ package metrics_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
@@ -22,6 +23,9 @@ func TestEverythingIsCounted(t *testing.T) {
 	tally.SessionEvent("call.ended")
 	tally.RoomDeletion("deleted")
 	tally.Enforcement("removal", "done")
+	tally.Window("ended")
+	tally.Reconciliation("completed")
+	tally.Difference("call.participant.joined")
 	tally.EventMade("call.connecting")
 	tally.EmissionRefused("call.connecting")
 	tally.ProviderReachable(true)
@@ -33,10 +37,24 @@ bridge_webhooks_total{kind="room_started",outcome="applied"} 2
 # TYPE bridge_livekit_reachable gauge
 bridge_livekit_reachable 1
 `), "bridge_webhooks_total", "bridge_livekit_reachable"))
+	require.NoError(t, testutil.GatherAndCompare(registry, strings.NewReader(`
+# HELP bridge_reconcile_age_seconds Time since all calls were compared with LiveKit; +Inf where they never were.
+# TYPE bridge_reconcile_age_seconds gauge
+bridge_reconcile_age_seconds +Inf
+`), "bridge_reconcile_age_seconds"))
+	tally.Reconciled(time.Hour)
+	age, err := testutil.GatherAndCount(registry, "bridge_reconcile_age_seconds")
+	require.NoError(t, err)
+	require.Equal(t, 1, age)
 	tally.ProviderReachable(false)
 	families, err := registry.Gather()
 	require.NoError(t, err)
-	require.Len(t, families, 10)
+	require.Len(t, families, 14)
+	for _, family := range families {
+		if family.GetName() == "bridge_reconcile_age_seconds" {
+			require.InDelta(t, 3600, family.GetMetric()[0].GetGauge().GetValue(), 60)
+		}
+	}
 	problems, err := testutil.GatherAndLint(registry)
 	require.NoError(t, err)
 	require.Empty(t, problems)

@@ -55,7 +55,7 @@ func receive(b *testing.B, s *postgres.Store, session string, n int) {
 	}
 	receipt := ports.Receipt{ID: fmt.Sprintf("EV_%s_%d", session, n), Kind: "k", RoomName: domain.RoomName(session), ReceivedAt: at}
 	reception, err := s.Receive(b.Context(), receipt, func(m domain.Mapping) (ports.Change, error) {
-		changed, result := m.Apply(fact, at)
+		changed, result := m.Apply(fact, domain.Moment{Now: at, Window: time.Minute})
 		c := ports.Change{Mapping: changed}
 		for _, e := range result.Events {
 			sealed, err := events.Seal(e.ID, session, e.Draft)

@@ -27,8 +27,8 @@ func requestDeletion(tx *gorm.DB, roomName string) error {
 // Claim implements ports.RoomDeletions. Times are the database's, so that replicas need not agree on one.
 func (s *Store) Claim(ctx context.Context, limit int, lease time.Duration) ([]ports.RoomDeletion, error) {
 	var claimed []ports.RoomDeletion
-	err := s.db.WithContext(ctx).Raw(`UPDATE room_deletions SET next_attempt_at = clock_timestamp() + ? * interval '1 microsecond'
-		WHERE room_name IN (SELECT room_name FROM room_deletions WHERE next_attempt_at <= clock_timestamp()
+	err := s.db.WithContext(ctx).Raw(`UPDATE room_deletions SET next_attempt_at = statement_timestamp() + ? * interval '1 microsecond'
+		WHERE room_name IN (SELECT room_name FROM room_deletions WHERE next_attempt_at <= statement_timestamp()
 			ORDER BY next_attempt_at LIMIT ? FOR UPDATE SKIP LOCKED)
 		RETURNING room_name, generation, attempts`, lease.Microseconds(), limit).Scan(&claimed).Error
 	if err != nil {

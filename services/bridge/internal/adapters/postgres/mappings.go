@@ -25,6 +25,9 @@ var (
 	_ ports.Enforcements  = (*Store)(nil)
 	_ ports.Receipts      = (*Store)(nil)
 	_ ports.OldMappings   = (*Store)(nil)
+	_ ports.Windows       = (*Store)(nil)
+	_ ports.Turns         = (*Store)(nil)
+	_ ports.Surveys       = (*Store)(nil)
 )
 
 // NewStore returns the store in db, whose schema the migrations have made.
@@ -128,6 +131,9 @@ func change(tx *gorm.DB, row mappingRow, decide ports.Decide) error {
 	after := wanted.Mapping.State()
 	if after.SessionID != before.SessionID {
 		return fmt.Errorf("a change of session %s was decided for session %s", after.SessionID, before.SessionID)
+	}
+	if err := checkClaim(tx, after.SessionID, wanted.Claim); err != nil {
+		return err
 	}
 	if after.Revision != before.Revision {
 		if err := save(tx, before, after); err != nil {

@@ -24,6 +24,8 @@ type mappingRow struct {
 	DisconnectedAt *time.Time `gorm:"column:disconnected_at"`
 	LastLeftAt     *time.Time `gorm:"column:last_left_at"`
 	LastLeftLost   bool       `gorm:"column:last_left_lost"`
+	Vanished       bool       `gorm:"column:last_left_vanished"`
+	Interrupted    bool       `gorm:"column:interrupted"`
 	UpdatedAt      time.Time  `gorm:"column:updated_at"` // kept by gorm; for people who look
 }
 
@@ -51,6 +53,11 @@ type participantRow struct {
 	JoinedAt       *time.Time `gorm:"column:joined_at" json:"joined_at"`
 	Episode        int        `gorm:"column:episode" json:"episode"`
 	Outdated       bool       `gorm:"column:outdated" json:"outdated"`
+	WindowReason   *string    `gorm:"column:window_reason" json:"window_reason"`
+	WindowParting  *string    `gorm:"column:window_parting" json:"window_parting"`
+	WindowTold     bool       `gorm:"column:window_told" json:"window_told"`
+	WindowSince    *time.Time `gorm:"column:window_since" json:"window_since"`
+	WindowDeadline *time.Time `gorm:"column:window_deadline" json:"window_deadline"`
 }
 
 // TableName is gorm's.
@@ -78,7 +85,8 @@ func toMappingRow(s domain.State) mappingRow {
 		Revision: s.Revision, Episode: s.Episode,
 		RoomPhase: string(s.Room.Phase), RoomSID: orNull(s.Room.SID), FirstRoomSID: orNull(s.Room.FirstSID), RoomCreatedAt: orNull(s.Room.CreatedAt),
 		ConnectingAt: orNull(s.ConnectingAt), ConnectedAt: orNull(s.ConnectedAt), DisconnectedAt: orNull(s.DisconnectedAt),
-		LastLeftAt: orNull(s.LastLeftAt), LastLeftLost: s.LastLeftLost,
+		LastLeftAt: orNull(s.LastLeftAt), LastLeftLost: s.LastLeft == domain.Lost, Vanished: s.LastLeft == domain.Vanished,
+		Interrupted: s.Interrupted,
 	}
 }
 
@@ -91,8 +99,21 @@ func (r mappingRow) state() domain.State {
 			Phase: domain.RoomPhase(r.RoomPhase), SID: orZero(r.RoomSID), FirstSID: orZero(r.FirstRoomSID), CreatedAt: utc(r.RoomCreatedAt),
 		},
 		ConnectingAt: utc(r.ConnectingAt), ConnectedAt: utc(r.ConnectedAt), DisconnectedAt: utc(r.DisconnectedAt),
-		LastLeftAt: utc(r.LastLeftAt), LastLeftLost: r.LastLeftLost,
+		LastLeftAt: utc(r.LastLeftAt), LastLeft: r.lastLeft(), Interrupted: r.Interrupted,
 		Members: map[string]domain.Member{}, Participants: map[string]domain.Participant{},
+	}
+}
+
+func (r mappingRow) lastLeft() domain.Parting {
+	switch {
+	case r.LastLeftAt == nil:
+		return ""
+	case r.Vanished:
+		return domain.Vanished
+	case r.LastLeftLost:
+		return domain.Lost
+	default:
+		return domain.InOrder
 	}
 }
 
@@ -108,14 +129,31 @@ func toParticipantRow(sessionID string, p domain.Participant) participantRow {
 	return participantRow{
 		SessionID: sessionID, Identity: p.Identity, UserID: p.UserID, DeviceID: p.DeviceID, Presence: string(p.Presence),
 		ParticipantSID: orNull(p.SID), JoinedAt: orNull(p.JoinedAt), Episode: p.Episode,
-		Outdated: p.Outdated,
+		Outdated: p.Outdated, WindowReason: orNull(string(p.Window.Reason)), WindowParting: orNull(string(p.Window.Parting)),
+		WindowTold: p.Window.Told, WindowSince: orNull(p.Window.Since), WindowDeadline: orNull(p.Window.Deadline),
 	}
 }
 
 func (r participantRow) participant() domain.Participant {
 	return domain.Participant{
 		Identity: r.Identity, UserID: r.UserID, DeviceID: r.DeviceID, Presence: domain.Presence(r.Presence),
-		SID: orZero(r.ParticipantSID), JoinedAt: utc(r.JoinedAt), Episode: r.Episode, Outdated: r.Outdated,
+		SID: orZero(r.ParticipantSID), JoinedAt: utc(r.JoinedAt), Episode: r.Episode, Outdated: r.Outdated, Window: r.window(),
+	}
+}
+
+// window is what the participant's presence allows: the version before windows writes presence alone.
+func (r participantRow) window() domain.Window {
+	switch presence := domain.Presence(r.Presence); {
+	case presence != domain.Replaced && presence != domain.Reconnecting:
+		return domain.Window{}
+	case r.WindowDeadline == nil:
+		joined := utc(r.JoinedAt)
+		return domain.Window{Reason: events.LeaveUnknown, Parting: domain.InOrder, Told: true, Since: joined, Deadline: joined}
+	default:
+		return domain.Window{
+			Reason: events.LeaveReason(orZero(r.WindowReason)), Parting: domain.Parting(orZero(r.WindowParting)), Told: r.WindowTold,
+			Since: utc(r.WindowSince), Deadline: utc(r.WindowDeadline),
+		}
 	}
 }
 

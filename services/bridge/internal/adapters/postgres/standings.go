@@ -69,9 +69,9 @@ func checkAdmission(tx *gorm.DB, s domain.State, identity string) error {
 func (s *Store) ClaimEnforcements(ctx context.Context, limit int, lease time.Duration) ([]ports.Enforcement, error) {
 	var rows []enforcementRow
 	err := s.db.WithContext(ctx).Raw(`UPDATE standings SET claim = nextval('standing_generations'), removing = role IS NULL,
-			claimed_until = clock_timestamp() + ? * interval '1 microsecond'
+			claimed_until = statement_timestamp() + ? * interval '1 microsecond'
 		WHERE (session_id, identity) IN (SELECT session_id, identity FROM standings
-			WHERE next_attempt_at <= clock_timestamp() AND (claim IS NULL OR claimed_until <= clock_timestamp())
+			WHERE next_attempt_at <= statement_timestamp() AND (claim IS NULL OR claimed_until <= statement_timestamp())
 			ORDER BY next_attempt_at LIMIT ? FOR UPDATE SKIP LOCKED)
 		RETURNING session_id, identity, user_id, role, generation, claim, attempts`, lease.Microseconds(), limit).Scan(&rows).Error
 	if err != nil {

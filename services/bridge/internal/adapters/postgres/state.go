@@ -23,6 +23,11 @@ func load(tx *gorm.DB, row mappingRow) (domain.State, error) {
 	if err != nil {
 		return s, fmt.Errorf("reading a mapping: %w", err)
 	}
+	return assemble(s, members, participants, tracks)
+}
+
+// assemble puts into a state what hangs on it, each a list in JSON, or nil.
+func assemble(s domain.State, members, participants, tracks []byte) (domain.State, error) {
 	var memberRows []memberRow
 	var participantRows []participantRow
 	var trackRows []trackRow
@@ -79,7 +84,7 @@ func save(tx *gorm.DB, before, after domain.State) error {
 			return fmt.Errorf("forgetting the tracks of a connection: %w", err)
 		}
 	}
-	return nil
+	return keepWindow(tx, before, after)
 }
 
 // difference is what rows a change touches.
@@ -122,5 +127,9 @@ func differences(before, after domain.State) difference {
 func sameParticipant(a, b domain.Participant) bool {
 	return a.Identity == b.Identity && a.UserID == b.UserID && a.DeviceID == b.DeviceID && a.Presence == b.Presence &&
 		a.SID == b.SID && a.JoinedAt.Equal(b.JoinedAt) && a.Episode == b.Episode &&
-		a.Outdated == b.Outdated
+		a.Outdated == b.Outdated && sameWindow(a.Window, b.Window)
+}
+
+func sameWindow(a, b domain.Window) bool {
+	return a.Reason == b.Reason && a.Parting == b.Parting && a.Told == b.Told && a.Since.Equal(b.Since) && a.Deadline.Equal(b.Deadline)
 }

@@ -42,16 +42,18 @@ func database(t *testing.T) *gorm.DB {
 func open(t *testing.T) portstest.Store {
 	db := database(t)
 	s := postgres.NewStore(db)
-	return portstest.Store{Mappings: s, Reader: s, Old: s, Deletions: s, Enforcements: s, Published: func(t testing.TB, sessionID string) []string {
+	return portstest.Store{Mappings: s, Reader: s, Old: s, Deletions: s, Enforcements: s, Windows: s, Turns: s, Surveys: s, Published: func(t testing.TB, sessionID string) []string {
 		var ids []string
 		require.NoError(t, db.Raw(`SELECT message_id FROM outbox WHERE partition_key = ? ORDER BY id`, sessionID).Scan(&ids).Error)
 		return ids
 	}}
 }
 
-func TestMappings(t *testing.T)      { portstest.Mappings(t, open) }
-func TestRoomDeletions(t *testing.T) { portstest.RoomDeletions(t, open) }
-func TestEnforcements(t *testing.T)  { portstest.Enforcements(t, open) }
+func TestMappings(t *testing.T)       { portstest.Mappings(t, open) }
+func TestRoomDeletions(t *testing.T)  { portstest.RoomDeletions(t, open) }
+func TestEnforcements(t *testing.T)   { portstest.Enforcements(t, open) }
+func TestWindows(t *testing.T)        { portstest.Windows(t, open) }
+func TestReconciliation(t *testing.T) { portstest.Reconciliation(t, open) }
 
 func TestTheMigrationHoldsTheOutboxWordForWord(t *testing.T) {
 	sql, err := os.ReadFile("migrations/0001_bridge.sql")
@@ -71,7 +73,7 @@ func TestEventsGoToTheOutboxInOrder(t *testing.T) {
 		m, result := m.Apply(domain.ParticipantJoined{
 			Sighting:   domain.Sighting{Room: domain.RoomRef{Name: m.RoomName(), SID: "RM_1", CreatedAt: at}, At: at},
 			Connection: domain.Connection{Identity: "alice#default", SID: "PA_1", JoinedAt: at},
-		}, at)
+		}, domain.Moment{Now: at, Window: time.Minute})
 		for _, e := range result.Events {
 			sealed, err := events.Seal(e.ID, session, e.Draft)
 			require.NoError(t, err)

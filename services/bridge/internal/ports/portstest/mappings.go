@@ -24,6 +24,9 @@ type Store struct {
 	Deletions ports.RoomDeletions
 
 	Enforcements ports.Enforcements
+	Windows      ports.Windows
+	Turns        ports.Turns
+	Surveys      ports.Surveys
 
 	// Published returns the ids of the events that are to be published for a session, in order.
 	Published func(t testing.TB, sessionID string) []string
@@ -158,7 +161,7 @@ func joined(session, user string) domain.Fact {
 // applying returns a decision that applies a fact as the webhook's use case does.
 func applying(f domain.Fact, deleteRoom bool) ports.Decide {
 	return func(m domain.Mapping) (ports.Change, error) {
-		changed, result := m.Apply(f, moment)
+		changed, result := m.Apply(f, domain.Moment{Now: moment, Window: time.Minute})
 		c := ports.Change{Mapping: changed, DeleteRoom: deleteRoom}
 		for _, e := range result.Events {
 			sealed, err := events.Seal(e.ID, m.SessionID(), e.Draft)
@@ -199,7 +202,7 @@ func comesBack(t *testing.T, s Store) {
 	require.Equal(t, want.State(), load(t, s, session))
 	for _, f := range facts {
 		change(t, s, session, func(m domain.Mapping) domain.Mapping {
-			want, _ = m.Apply(f, moment)
+			want, _ = m.Apply(f, domain.Moment{Now: moment, Window: time.Minute})
 			return want
 		})
 		require.Equal(t, want.State(), load(t, s, session))
