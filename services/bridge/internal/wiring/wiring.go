@@ -16,6 +16,7 @@ import (
 	"github.com/callplane/callplane/libs/outbox"
 	libpostgres "github.com/callplane/callplane/libs/postgres"
 	"github.com/callplane/callplane/libs/rabbitmq"
+	"github.com/callplane/callplane/libs/stopfx"
 	"github.com/callplane/callplane/libs/telemetry/telemetryfx"
 	"github.com/callplane/callplane/services/bridge/internal/adapters/httpapi"
 	"github.com/callplane/callplane/services/bridge/internal/adapters/livekit"
@@ -37,7 +38,7 @@ func Options(s Settings, b Build) fx.Option {
 		fx.Supply(s, b),
 		fx.StopTimeout(s.ShutdownTimeout),
 		fx.Provide(telemetryConfig, httpConfig, newReplica),
-		telemetryfx.Module, telemetryfx.LogEvents, httpserverfx.Module,
+		stopfx.Option, telemetryfx.Module, telemetryfx.LogEvents, httpserverfx.Module,
 
 		// What is outside, each behind its port.
 		fx.Provide(

@@ -18,6 +18,7 @@ import (
 	"github.com/callplane/callplane/libs/outbox"
 	libpostgres "github.com/callplane/callplane/libs/postgres"
 	"github.com/callplane/callplane/libs/rabbitmq"
+	"github.com/callplane/callplane/libs/stopfx"
 	"github.com/callplane/callplane/libs/telemetry/telemetryfx"
 	"github.com/callplane/callplane/services/sessions/internal/adapters/amqp"
 	"github.com/callplane/callplane/services/sessions/internal/adapters/httpapi"
@@ -59,6 +60,7 @@ func Options(settings Settings, build Build) fx.Option {
 			},
 		),
 		fx.StopTimeout(settings.ShutdownTimeout),
+		stopfx.Option,
 		telemetryfx.LogEvents,
 		telemetryfx.Module,
 		httpserverfx.Module,
