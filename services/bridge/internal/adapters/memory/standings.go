@@ -104,12 +104,6 @@ func (s *Store) NextEnforcement(context.Context) (time.Duration, bool, error) {
 	if s.failure != nil {
 		return 0, false, s.failure
 	}
-	var wait time.Duration
-	found := false
-	for _, e := range s.standings {
-		if left := max(0, e.ready().Sub(s.now())); !found || left < wait {
-			wait, found = left, true
-		}
-	}
+	wait, found := soonest(s.now(), s.standings, enforcement.ready)
 	return wait, found, nil
 }

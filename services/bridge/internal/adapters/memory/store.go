@@ -210,13 +210,7 @@ func (s *Store) Next(context.Context) (time.Duration, bool, error) {
 	if s.failure != nil {
 		return 0, false, s.failure
 	}
-	var wait time.Duration
-	found := false
-	for _, d := range s.deletions {
-		if left := max(0, d.due.Sub(s.now())); !found || left < wait {
-			wait, found = left, true
-		}
-	}
+	wait, found := soonest(s.now(), s.deletions, func(d deletion) time.Time { return d.due })
 	return wait, found, nil
 }
 

@@ -73,12 +73,6 @@ func (s *Store) NextWindow(context.Context) (time.Duration, bool, error) {
 	if s.failure != nil {
 		return 0, false, s.failure
 	}
-	var wait time.Duration
-	found := false
-	for _, w := range s.windows {
-		if left := max(0, w.due.Sub(s.now())); !found || left < wait {
-			wait, found = left, true
-		}
-	}
+	wait, found := soonest(s.now(), s.windows, func(w window) time.Time { return w.due })
 	return wait, found, nil
 }
