@@ -1,6 +1,7 @@
 package outbox
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"github.com/google/uuid"
 	"gorm.io/gorm"
 
+	"github.com/callplane/callplane/libs/postgres"
 	"github.com/callplane/callplane/libs/rabbitmq"
 )
 
@@ -40,61 +42,78 @@ func Lane(partitionKey string) int16 {
 	return int16(xxhash.Sum64String(partitionKey) % Lanes)
 }
 
+// InsertSQL adds rows to the outbox, as a statement or as a part of one (in a WITH clause), in the order given. Its named arguments are those of
+// Arguments.
+const InsertSQL = `INSERT INTO outbox (lane, partition_key, exchange, routing_key, message_id, headers, body)
+	SELECT o.lane, o.partition_key, o.exchange, o.routing_key, CAST(o.message_id AS uuid), CAST(o.headers AS jsonb), o.body
+	  FROM unnest(CAST(@outbox_lanes AS smallint[]), CAST(@outbox_keys AS text[]), CAST(@outbox_exchanges AS text[]),
+	              CAST(@outbox_routing_keys AS text[]), CAST(@outbox_message_ids AS text[]), CAST(@outbox_headers AS text[]),
+	              CAST(@outbox_bodies AS bytea[]))
+	       WITH ORDINALITY AS o (lane, partition_key, exchange, routing_key, message_id, headers, body, n)
+	 ORDER BY o.n`
+
 // Insert adds rows in the order given, in the transaction tx. The W3C trace context of tx's context goes with them, unless their headers
 // have one. After the commit, Relay.Wake publishes them without waiting for the next poll.
 func Insert(tx *gorm.DB, rows ...Row) error {
 	if len(rows) == 0 {
 		return nil
 	}
-	stored := make([]storedRow, len(rows))
-	for i, r := range rows {
-		s, err := r.stored(tx)
-		if err != nil {
-			return fmt.Errorf("insert into the outbox: row %d of %d: %w", i+1, len(rows), err)
-		}
-		stored[i] = s
+	args := map[string]any{}
+	if err := Arguments(tx.Statement.Context, args, rows...); err != nil {
+		return err
 	}
-	if err := tx.Create(&stored).Error; err != nil {
+	if err := tx.Exec(InsertSQL, args).Error; err != nil {
 		return fmt.Errorf("insert into the outbox: %w", err)
 	}
 	return nil
 }
 
-// storedRow is what is inserted of the table outbox; the rest the database fills in.
-type storedRow struct {
-	Lane         int16  `gorm:"column:lane"`
-	PartitionKey string `gorm:"column:partition_key"`
-	Exchange     string `gorm:"column:exchange"`
-	RoutingKey   string `gorm:"column:routing_key"`
-	MessageID    string `gorm:"column:message_id"`
-	Headers      string `gorm:"column:headers"`
-	Body         []byte `gorm:"column:body"`
+// Arguments puts the named arguments of InsertSQL into args. The W3C trace context of ctx goes with the rows, unless their headers have one.
+func Arguments(ctx context.Context, args map[string]any, rows ...Row) error {
+	lanes := make([]int16, len(rows))
+	texts := make([][]string, len(textArguments))
+	for i := range texts {
+		texts[i] = make([]string, len(rows))
+	}
+	bodies := make([][]byte, len(rows))
+	for i, r := range rows {
+		headers, err := r.headers(ctx)
+		if err != nil {
+			return fmt.Errorf("insert into the outbox: row %d of %d: %w", i+1, len(rows), err)
+		}
+		lanes[i], bodies[i] = Lane(r.PartitionKey), r.Body
+		for t, text := range []string{r.PartitionKey, r.Exchange, r.RoutingKey, r.MessageID, headers} {
+			texts[t][i] = text
+		}
+	}
+	args["outbox_lanes"], args["outbox_bodies"] = postgres.Array(lanes), postgres.Array(bodies)
+	for i, name := range textArguments {
+		args[name] = postgres.Array(texts[i])
+	}
+	return nil
 }
 
-// TableName is gorm's.
-func (storedRow) TableName() string { return "outbox" }
+var textArguments = [...]string{"outbox_keys", "outbox_exchanges", "outbox_routing_keys", "outbox_message_ids", "outbox_headers"}
 
-func (r Row) stored(tx *gorm.DB) (storedRow, error) {
+// headers returns the row's headers as they are stored, or what is wrong with the row.
+func (r Row) headers(ctx context.Context) (string, error) {
 	switch {
 	case r.PartitionKey == "":
-		return storedRow{}, errors.New("it has no partition key")
+		return "", errors.New("it has no partition key")
 	case r.Exchange == "" || r.RoutingKey == "":
-		return storedRow{}, errors.New("it has no exchange or routing key")
+		return "", errors.New("it has no exchange or routing key")
 	case r.Body == nil:
-		return storedRow{}, errors.New("it has no body")
+		return "", errors.New("it has no body")
 	}
 	if err := uuid.Validate(r.MessageID); err != nil {
-		return storedRow{}, fmt.Errorf("its message id is not a UUID: %w", err)
+		return "", fmt.Errorf("its message id is not a UUID: %w", err)
 	}
 	headers := make(map[string]string, len(r.Headers)+2)
 	maps.Copy(headers, r.Headers)
-	rabbitmq.InjectTrace(tx.Statement.Context, headers)
+	rabbitmq.InjectTrace(ctx, headers)
 	encoded, err := json.Marshal(headers)
 	if err != nil {
-		return storedRow{}, fmt.Errorf("encode its headers: %w", err)
+		return "", fmt.Errorf("encode its headers: %w", err)
 	}
-	return storedRow{
-		Lane: Lane(r.PartitionKey), PartitionKey: r.PartitionKey, Exchange: r.Exchange, RoutingKey: r.RoutingKey,
-		MessageID: r.MessageID, Headers: string(encoded), Body: r.Body,
-	}, nil
+	return string(encoded), nil
 }

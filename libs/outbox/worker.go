@@ -5,11 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strconv"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
 
+	"github.com/callplane/callplane/libs/postgres"
 	"github.com/callplane/callplane/libs/rabbitmq"
 )
 
@@ -167,7 +167,7 @@ func (w *worker) read(ctx context.Context, limit int) ([]unpublished, error) {
 		WHERE o.lane = ? AND o.published_at IS NULL
 			AND EXISTS (SELECT FROM outbox_lanes l WHERE l.lane = ? AND l.holder = ? AND l.fence = ? AND l.expires_at > clock_timestamp())
 			AND o.partition_key NOT IN (SELECT jsonb_array_elements_text(?::jsonb))
-		ORDER BY o.id LIMIT ?`, w.lane, w.lane, w.relay.opts.Holder, w.fence, resting, limit).Scan(&rows).Error
+		ORDER BY o.id LIMIT ?`, w.lane, w.lane, w.relay.opts.Holder, w.fence, resting, limit).Find(&rows).Error
 	if err != nil {
 		return nil, fmt.Errorf("read the outbox: %w", err)
 	}
@@ -269,7 +269,7 @@ func (w *worker) mark(ctx context.Context, ids []int64) error {
 		marked AS (
 			UPDATE outbox SET published_at = clock_timestamp()
 			WHERE id = ANY (?::bigint[]) AND lane IN (SELECT lane FROM lease))
-		SELECT count(*) FROM lease`, w.relay.leases.interval(), w.lane, w.relay.opts.Holder, w.fence, arrayOf(ids)).Scan(&leases).Error
+		SELECT count(*) FROM lease`, w.relay.leases.interval(), w.lane, w.relay.opts.Holder, w.fence, postgres.Array(ids)).Row().Scan(&leases)
 	if err != nil {
 		return fmt.Errorf("mark outbox rows published: %w", err)
 	}
@@ -277,18 +277,6 @@ func (w *worker) mark(ctx context.Context, ids []int64) error {
 		return errLaneLost
 	}
 	return nil
-}
-
-// arrayOf writes ids as Postgres writes an array: one parameter, so one statement to prepare for any number of them.
-func arrayOf(ids []int64) string {
-	text := []byte{'{'}
-	for i, id := range ids {
-		if i > 0 {
-			text = append(text, ',')
-		}
-		text = strconv.AppendInt(text, id, 10)
-	}
-	return string(append(text, '}'))
 }
 
 func (u unpublished) message() (rabbitmq.Message, error) {

@@ -44,7 +44,8 @@ func setDefault[T int | time.Duration](field *T, value T) {
 
 // Open returns a pool for the database at url (a libpq URL or connection string). It connects when first used, so the server need not be
 // there yet. Statements are prepared once a connection (by pgx, which also notices a statement that a migration made stale); a single
-// statement is not wrapped in a transaction; gorm logs nothing, as errors are the caller's; each statement is a span without its values.
+// statement is not wrapped in a transaction; gorm logs nothing, as errors are the caller's; each statement is a span without its values. What
+// runs often reads with Find, Take or Row: Scan writes the statement out with all its values each time, for a log that nobody keeps.
 func Open(_ context.Context, url string, options Options) (*gorm.DB, error) {
 	pool, err := openPool(url, options.withDefaults())
 	if err != nil {

@@ -312,3 +312,14 @@ func TestGateStopsWhileItWaits(t *testing.T) {
 	default:
 	}
 }
+
+func TestAnArrayIsOneParameter(t *testing.T) {
+	t.Parallel()
+	app, _ := testkit.Postgres(t).Database(t, "sessions", migrateOne)
+	db := open(t, app)
+	for _, names := range [][]string{nil, {"one"}, {"b", "a,\"}", ""}} {
+		var got []string
+		require.NoError(t, db.Raw("SELECT unnest(CAST(? AS text[]))", postgres.Array(names)).Find(&got).Error)
+		require.Equal(t, append([]string{}, names...), append([]string{}, got...))
+	}
+}

@@ -2,11 +2,11 @@ package postgres
 
 import (
 	"context"
+	"time"
 
 	"gorm.io/gorm"
 
 	"github.com/callplane/callplane/contracts/events"
-	"github.com/callplane/callplane/services/sessions/internal/domain"
 	"github.com/callplane/callplane/services/sessions/internal/ports"
 )
 
@@ -31,19 +31,21 @@ func (s *Store) tell(appended []ports.Appended) {
 	}
 }
 
-// noteAppended notes what the transaction adds to a log. The rows are as the database has them.
-func noteAppended(tx *gorm.DB, rows []eventRow, entries []ports.Entry, before []events.Member, after domain.Snapshot) error {
+// noteAppended notes what the transaction adds to a log, with the times that the database has given to the entries.
+func noteAppended(tx *gorm.DB, c change, loggedAt []time.Time) error {
 	noted, ok := tx.Statement.Context.Value(collectorKey{}).(*[]ports.Appended)
 	if !ok {
 		return nil
 	}
-	added := ports.Appended{SessionID: after.ID, Users: ports.Concerned(before, after.Members), Entries: make([]ports.Logged, len(rows))}
-	for i, row := range rows {
+	added := ports.Appended{
+		SessionID: c.after.ID, Users: ports.Concerned(c.before.Members, c.after.Members), Entries: make([]ports.Logged, len(c.entries)),
+	}
+	for i, entry := range c.entries {
 		added.Entries[i] = ports.Logged{
-			Seq: row.Seq, EventID: row.EventID, Type: entries[i].Event.Type, LoggedAt: row.LoggedAt.UTC(), JSON: entries[i].JSON,
+			Seq: c.lastSeq + int64(i) + 1, EventID: entry.Event.EventID, Type: entry.Event.Type, LoggedAt: loggedAt[i].UTC(), JSON: entry.JSON,
 		}
-		if entries[i].Event.Type == events.CallMemberRemoved {
-			removed, err := events.DecodePayload[events.CallMemberRemovedPayload](entries[i].Event)
+		if entry.Event.Type == events.CallMemberRemoved {
+			removed, err := events.DecodePayload[events.CallMemberRemovedPayload](entry.Event)
 			if err != nil {
 				return err
 			}

@@ -63,7 +63,7 @@ func checkpointArguments(viewer ports.Viewer, name ports.CheckpointName, eventID
 
 func (s *Store) checkpoint(ctx context.Context, what, statement string, args map[string]any) (ports.Checkpoint, error) {
 	var rows []checkpointRow
-	if err := s.db.WithContext(ctx).Raw(statement, args).Scan(&rows).Error; err != nil {
+	if err := s.db.WithContext(ctx).Raw(statement, args).Find(&rows).Error; err != nil {
 		return ports.Checkpoint{}, failed(ctx, what, err)
 	}
 	if len(rows) == 0 {

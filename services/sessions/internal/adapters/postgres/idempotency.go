@@ -91,14 +91,14 @@ SELECT (SELECT count(*) FROM again) + (SELECT count(*) FROM new) FROM set_config
 func claimKey(tx *gorm.DB, request ports.KeyedRequest) (*keyRow, error) {
 	patience := strconv.FormatInt(ports.IdempotencyPatience.Milliseconds(), 10)
 	var bound string
-	if err := tx.Raw(patienceStatement, map[string]any{"patience": patience}).Scan(&bound).Error; err != nil {
+	if err := tx.Raw(patienceStatement, map[string]any{"patience": patience}).Row().Scan(&bound); err != nil {
 		return nil, err
 	}
 	var claimed int64
 	err := tx.Raw(takeKeyStatement, map[string]any{
 		"user": request.UserID, "key": request.Key, "fingerprint": request.Fingerprint[:], "keep_until": request.KeepUntil,
 		"at": request.At, "bound": bound,
-	}).Scan(&claimed).Error
+	}).Row().Scan(&claimed)
 	switch {
 	case postgres.IsStatementTimeout(err):
 		return nil, ports.ErrIdempotencyInProgress

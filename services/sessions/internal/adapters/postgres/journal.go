@@ -58,7 +58,7 @@ func (s *Store) Locate(ctx context.Context, viewer ports.Viewer, id, after strin
 func (s *Store) Read(ctx context.Context, sessionID string, after int64, limit int) ([]ports.Logged, error) {
 	var rows []loggedRow
 	err := s.db.WithContext(ctx).Raw(`SELECT `+loggedColumns+` FROM events e WHERE e.session_id = ? AND e.seq > ? ORDER BY e.seq LIMIT ?`,
-		sessionID, after, limit).Scan(&rows).Error
+		sessionID, after, limit).Find(&rows).Error
 	if err != nil {
 		return nil, failed(ctx, "read a log", err)
 	}
@@ -78,7 +78,7 @@ func (s *Store) Ends(ctx context.Context, sessionIDs []string) (map[string]int64
 	var rows []loggedRow
 	err = s.db.WithContext(ctx).Raw(`
 SELECT s.id AS session_id, s.last_seq AS seq
-  FROM json_array_elements_text(?::json) wanted(id) JOIN sessions s ON s.id = wanted.id::uuid`, string(ids)).Scan(&rows).Error
+  FROM json_array_elements_text(?::json) wanted(id) JOIN sessions s ON s.id = wanted.id::uuid`, string(ids)).Find(&rows).Error
 	if err != nil {
 		return nil, failed(ctx, "find the ends of logs", err)
 	}
@@ -151,7 +151,7 @@ func (s *Store) ReadUser(ctx context.Context, request ports.UserRequest) (ports.
 		Member    *string
 		AsOf      time.Time
 	}
-	if err := s.db.WithContext(ctx).Raw(userStatement, args).Scan(&rows).Error; err != nil {
+	if err := s.db.WithContext(ctx).Raw(userStatement, args).Find(&rows).Error; err != nil {
 		return ports.UserPage{}, failed(ctx, "read a user's logs", err)
 	}
 	page := ports.UserPage{AsOf: rows[0].AsOf.UTC()}
@@ -191,7 +191,7 @@ func (s *Store) UserEnds(ctx context.Context, users []string, since time.Time) (
 		SessionID *string
 		Seq       *int64
 	}
-	if err := s.db.WithContext(ctx).Raw(userEndsStatement, args).Scan(&rows).Error; err != nil {
+	if err := s.db.WithContext(ctx).Raw(userEndsStatement, args).Find(&rows).Error; err != nil {
 		return ports.UserEnds{}, failed(ctx, "find the ends of users' logs", err)
 	}
 	found := ports.UserEnds{Ends: map[string]map[string]int64{}, AsOf: rows[0].AsOf.UTC()}

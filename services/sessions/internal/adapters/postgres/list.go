@@ -66,7 +66,7 @@ func final(status events.Status) bool {
 func (s *Store) List(ctx context.Context, request ports.ListRequest) (ports.SessionList, error) {
 	statement, args := listStatement(request)
 	var rows []wholeRow
-	if err := s.db.WithContext(ctx).Raw(statement, args).Scan(&rows).Error; err != nil {
+	if err := s.db.WithContext(ctx).Raw(statement, args).Find(&rows).Error; err != nil {
 		return ports.SessionList{}, failed(ctx, "list sessions", err)
 	}
 	var list ports.SessionList

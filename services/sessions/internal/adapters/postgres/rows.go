@@ -39,38 +39,25 @@ type sessionRow struct {
 func (sessionRow) TableName() string { return "sessions" }
 
 type memberRow struct {
-	SessionID string `gorm:"column:session_id;primaryKey" json:"-"`
-	UserID    string `gorm:"column:user_id;primaryKey" json:"user_id"`
-	Role      string `gorm:"column:role" json:"role"`
-
-	SessionCreatedAt time.Time `gorm:"column:session_created_at" json:"-"`
-	SinceSeq         int64     `gorm:"column:since_seq" json:"-"`
+	UserID string `json:"user_id"`
+	Role   string `json:"role"`
 }
-
-// TableName is gorm's.
-func (memberRow) TableName() string { return "members" }
 
 type participantRow struct {
-	SessionID  string          `gorm:"column:session_id;primaryKey" json:"-"`
-	Identity   string          `gorm:"column:identity;primaryKey" json:"identity"`
-	UserID     string          `gorm:"column:user_id" json:"user_id"`
-	Presence   string          `gorm:"column:presence" json:"presence"`
-	JoinedAt   time.Time       `gorm:"column:joined_at" json:"joined_at"`
-	OpenTracks json.RawMessage `gorm:"column:open_tracks" json:"open_tracks"`
+	Identity   string          `json:"identity"`
+	UserID     string          `json:"user_id"`
+	Presence   string          `json:"presence"`
+	JoinedAt   time.Time       `json:"joined_at"`
+	OpenTracks json.RawMessage `json:"open_tracks"`
 }
 
-// TableName is gorm's.
-func (participantRow) TableName() string { return "participants" }
-
 type eventRow struct {
-	SessionID  string    `gorm:"column:session_id;primaryKey"`
-	Seq        int64     `gorm:"column:seq;primaryKey;autoIncrement:false"`
+	Seq        int64     `gorm:"column:seq"`
 	EventID    string    `gorm:"column:event_id"`
 	Type       string    `gorm:"column:type"`
 	Digest     []byte    `gorm:"column:digest"`
 	Envelope   string    `gorm:"column:envelope"`
 	AppendedAt time.Time `gorm:"column:appended_at"`
-	LoggedAt   time.Time `gorm:"column:logged_at;default:clock_timestamp()"` // the database's own
 }
 
 // TableName is gorm's.
@@ -106,11 +93,7 @@ func newSessionRow(s domain.Snapshot, lastSeq int64, lastEventID string) session
 	return row
 }
 
-func newMemberRow(s domain.Snapshot, m events.Member, sinceSeq int64) memberRow {
-	return memberRow{SessionID: s.ID, UserID: m.UserID, Role: string(m.Role), SessionCreatedAt: s.CreatedAt, SinceSeq: sinceSeq}
-}
-
-func newParticipantRow(sessionID string, p domain.Participant) (participantRow, error) {
+func newParticipantRow(p domain.Participant) (participantRow, error) {
 	tracks := p.OpenTracks
 	if tracks == nil {
 		tracks = []string{}
@@ -119,16 +102,7 @@ func newParticipantRow(sessionID string, p domain.Participant) (participantRow, 
 	if err != nil {
 		return participantRow{}, fmt.Errorf("encode the tracks of a participant: %w", err)
 	}
-	return participantRow{
-		SessionID: sessionID, Identity: p.Identity, UserID: p.UserID, Presence: string(p.Presence), JoinedAt: p.JoinedAt, OpenTracks: encoded,
-	}, nil
-}
-
-func newEventRow(sessionID string, seq int64, e ports.Entry) eventRow {
-	return eventRow{
-		SessionID: sessionID, Seq: seq, EventID: e.Event.EventID, Type: string(e.Event.Type), Digest: e.Digest[:], Envelope: string(e.JSON),
-		AppendedAt: e.AppendedAt,
-	}
+	return participantRow{Identity: p.Identity, UserID: p.UserID, Presence: string(p.Presence), JoinedAt: p.JoinedAt, OpenTracks: encoded}, nil
 }
 
 func newQuarantineRow(q ports.Quarantined) quarantineRow {

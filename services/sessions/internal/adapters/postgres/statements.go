@@ -2,14 +2,11 @@ package postgres
 
 import (
 	"errors"
-	"slices"
 
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
 
 	"github.com/callplane/callplane/contracts/events"
-	"github.com/callplane/callplane/contracts/topology"
-	"github.com/callplane/callplane/libs/outbox"
 	"github.com/callplane/callplane/services/sessions/internal/domain"
 	"github.com/callplane/callplane/services/sessions/internal/ports"
 )
@@ -83,89 +80,19 @@ func (w wholeRow) logged() *domain.Digest {
 	return &digest
 }
 
-// insert writes a new session with its log.
-func (s *Store) insert(tx *gorm.DB, session domain.Snapshot, log []ports.Entry) error {
-	row := newSessionRow(session, int64(len(log)), log[len(log)-1].Event.EventID)
-	if err := tx.Create(&row).Error; err != nil {
-		return err
-	}
-	if err := saveMembers(tx, nil, session, 0, log); err != nil {
-		return err
-	}
-	if err := saveParticipants(tx, session.ID, nil, session.Participants); err != nil {
-		return err
-	}
-	return s.append(tx, nil, session, 0, log)
-}
-
 // save writes what changed of a locked session, and what its log gets.
 func (s *Store) save(tx *gorm.DB, before, after domain.Snapshot, lastSeq int64, entries []ports.Entry) error {
-	row := newSessionRow(after, lastSeq+int64(len(entries)), entries[len(entries)-1].Event.EventID)
-	if err := tx.Select("*").Omit("id", "created_at").Updates(&row).Error; err != nil {
+	c := change{before: before, after: after, lastSeq: lastSeq, entries: entries}
+	if err := s.write(tx, saveStatement, c); err != nil {
 		return err
 	}
-	if err := saveMembers(tx, before.Members, after, lastSeq, entries); err != nil {
+	if err := c.endMemberships(tx); err != nil {
 		return err
 	}
 	if before.EndedAt == nil && after.EndedAt != nil {
-		if err := tx.Exec("UPDATE members SET session_open = false WHERE session_id = ?", after.ID).Error; err != nil {
-			return err
-		}
+		return tx.Exec("UPDATE members SET session_open = false WHERE session_id = ?", after.ID).Error
 	}
-	if err := saveParticipants(tx, after.ID, before.Participants, after.Participants); err != nil {
-		return err
-	}
-	return s.append(tx, before.Members, after, lastSeq, entries)
-}
-
-// saveParticipants writes those that changed; nobody who was in a call is ever taken off its list.
-func saveParticipants(tx *gorm.DB, sessionID string, before, after []domain.Participant) error {
-	var changed []participantRow
-	for _, p := range after {
-		if slices.ContainsFunc(before, func(b domain.Participant) bool { return sameParticipant(b, p) }) {
-			continue
-		}
-		row, err := newParticipantRow(sessionID, p)
-		if err != nil {
-			return err
-		}
-		changed = append(changed, row)
-	}
-	if len(changed) == 0 {
-		return nil
-	}
-	return tx.Clauses(clause.OnConflict{
-		Columns:   []clause.Column{{Name: "session_id"}, {Name: "identity"}},
-		DoUpdates: clause.AssignmentColumns([]string{"user_id", "presence", "joined_at", "open_tracks"}),
-	}).Create(&changed).Error
-}
-
-func sameParticipant(a, b domain.Participant) bool {
-	return a.Identity == b.Identity && a.UserID == b.UserID && a.Presence == b.Presence && a.JoinedAt.Equal(b.JoinedAt) &&
-		slices.Equal(a.OpenTracks, b.OpenTracks)
-}
-
-// append adds entries to the log, and those that begin here to the outbox.
-func (s *Store) append(tx *gorm.DB, before []events.Member, after domain.Snapshot, lastSeq int64, entries []ports.Entry) error {
-	sessionID := after.ID
-	rows := make([]eventRow, len(entries))
-	var publish []outbox.Row
-	for i, e := range entries {
-		rows[i] = newEventRow(sessionID, lastSeq+int64(i)+1, e)
-		if e.Publish {
-			publish = append(publish, outbox.Row{
-				PartitionKey: sessionID, Exchange: s.exchange, RoutingKey: string(e.Event.Type), MessageID: e.Event.EventID,
-				Headers: map[string]string{topology.HeaderSessionID: sessionID}, Body: e.JSON,
-			})
-		}
-	}
-	if err := tx.Create(&rows).Error; err != nil {
-		return err
-	}
-	if err := noteAppended(tx, rows, entries, before, after); err != nil {
-		return err
-	}
-	return outbox.Insert(tx, publish...)
+	return nil
 }
 
 // insertQuarantined sets an event aside, once.

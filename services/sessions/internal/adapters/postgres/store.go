@@ -36,10 +36,12 @@ func NewStore(db *gorm.DB, exchange string, wake func(sessionIDs ...string)) *St
 
 // Create implements ports.SessionStore.
 func (s *Store) Create(ctx context.Context, session *domain.Session, log []ports.Entry) (ports.View, error) {
-	err := s.transact(ctx, "create a session", func(tx *gorm.DB) error { return s.insert(tx, session.Snapshot(), log) })
+	noting, appended := collecting(ctx)
+	err := s.write(s.db.WithContext(noting), insertStatement, change{after: session.Snapshot(), entries: log}) // a transaction by itself
 	if err != nil {
-		return ports.View{}, err
+		return ports.View{}, failed(ctx, "create a session", err)
 	}
+	s.tell(*appended)
 	s.wake(session.ID())
 	return ports.View{Session: session, LastEventID: log[len(log)-1].Event.EventID}, nil
 }
