@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/jackc/pgx/v5"
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
 
@@ -35,32 +36,31 @@ func NewStore(db *gorm.DB) *Store { return &Store{db: db} }
 
 // ChangeSession implements ports.Mappings.
 func (s *Store) ChangeSession(ctx context.Context, sessionID string, decide ports.Decide) error {
-	return s.transaction(ctx, func(tx *gorm.DB) error {
-		row, known, err := lock(tx, "session_id", sessionID)
+	return s.transaction(ctx, func(p *postgres.Pipeline) error {
+		before, known, err := lock(ctx, p, bySession, sessionID)
 		if err == nil && !known {
-			row, err = insertMapping(tx, domain.New(sessionID))
+			before, err = insertMapping(ctx, p, domain.New(sessionID))
 		}
 		if err != nil {
 			return err
 		}
-		return change(tx, row, decide)
+		return change(p.DB(), before, decide)
 	})
 }
 
 // Find implements ports.MappingReader.
 func (s *Store) Find(ctx context.Context, sessionID string) (domain.Mapping, bool, error) {
-	var row mappingRow
-	db := s.db.WithContext(ctx)
-	err := db.Where(clause.Eq{Column: "session_id", Value: sessionID}).Take(&row).Error
+	var row wholeRow
+	err := s.db.WithContext(ctx).Raw(wholeStatement+` WHERE m.session_id = ?`, sessionID).Take(&row).Error
 	if errors.Is(err, gorm.ErrRecordNotFound) {
 		return domain.Mapping{}, false, nil
 	}
 	if err != nil {
 		return domain.Mapping{}, false, outage(fmt.Errorf("reading a mapping: %w", err))
 	}
-	state, err := load(db, row)
+	state, err := row.state()
 	if err != nil {
-		return domain.Mapping{}, false, outage(err)
+		return domain.Mapping{}, false, err
 	}
 	return domain.Restore(state), true, nil
 }
@@ -69,28 +69,31 @@ func (s *Store) Find(ctx context.Context, sessionID string) (domain.Mapping, boo
 // waits there for the first to commit.
 func (s *Store) Receive(ctx context.Context, receipt ports.Receipt, decide ports.Decide) (ports.Reception, error) {
 	var reception ports.Reception
-	err := s.transaction(ctx, func(tx *gorm.DB) error {
-		kept, err := insertReceipt(tx, receipt)
+	err := s.transaction(ctx, func(p *postgres.Pipeline) error {
+		kept := insertReceipt(p, receipt)
+		if decide == nil {
+			if err := p.Flush(ctx); err != nil {
+				return fmt.Errorf("storing a webhook's receipt: %w", err)
+			}
+			reception = ports.Noted
+			if !*kept {
+				reception = ports.Repeated
+			}
+			return nil
+		}
+		before, known, err := lock(ctx, p, byRoom, receipt.RoomName)
 		switch {
 		case err != nil:
 			return err
-		case !kept:
+		case !*kept:
 			reception = ports.Repeated
 			return nil
-		case decide == nil:
-			reception = ports.Noted
-			return nil
-		}
-		row, known, err := lock(tx, "room_name", receipt.RoomName)
-		if err != nil {
-			return err
-		}
-		if !known {
+		case !known:
 			reception = ports.Elsewhere
 			return nil
 		}
 		reception = ports.Stored
-		return change(tx, row, decide)
+		return change(p.DB(), before, decide)
 	})
 	if err != nil {
 		return "", err
@@ -101,8 +104,10 @@ func (s *Store) Receive(ctx context.Context, receipt ports.Receipt, decide ports
 // decisionError carries an error of a decision through the transaction, to be returned as it is.
 type decisionError struct{ error }
 
-func (s *Store) transaction(ctx context.Context, work func(tx *gorm.DB) error) error {
-	err := s.db.WithContext(ctx).Transaction(work)
+// transaction has work done in one transaction. Its statements are sent in two groups where all goes well: what is read under the lock, and
+// what is written with the commit.
+func (s *Store) transaction(ctx context.Context, work func(p *postgres.Pipeline) error) error {
+	err := postgres.InPipeline(ctx, s.db, work)
 	var decided decisionError
 	if errors.As(err, &decided) {
 		return decided.error
@@ -119,11 +124,7 @@ func outage(err error) error {
 }
 
 // change has decide change the locked mapping and stores what it says.
-func change(tx *gorm.DB, row mappingRow, decide ports.Decide) error {
-	before, err := load(tx, row)
-	if err != nil {
-		return err
-	}
+func change(tx *gorm.DB, before domain.State, decide ports.Decide) error {
 	wanted, err := decide(domain.Restore(before))
 	if err != nil {
 		return decisionError{err}
@@ -154,31 +155,44 @@ func change(tx *gorm.DB, row mappingRow, decide ports.Decide) error {
 	return publish(tx, wanted.Events)
 }
 
-// lock reads a mapping's row and locks it until the transaction ends.
-func lock(tx *gorm.DB, column, value string) (row mappingRow, known bool, err error) {
-	err = tx.Clauses(clause.Locking{Strength: "UPDATE"}).Where(clause.Eq{Column: column, Value: value}).Take(&row).Error
-	if errors.Is(err, gorm.ErrRecordNotFound) {
-		return row, false, nil
+// The columns by which one mapping is found.
+const (
+	bySession = "session_id"
+	byRoom    = "room_name"
+)
+
+// lock locks a mapping until the transaction ends, and reads it in a statement of its own: one that also waited for the lock would see the
+// other tables as they were before.
+func lock(ctx context.Context, p *postgres.Pipeline, by, value string) (s domain.State, known bool, err error) {
+	p.Queue(`SELECT 1 FROM mappings m WHERE m.`+by+` = $1 FOR UPDATE`, value)
+	p.Queue(wholeStatement+` WHERE m.`+by+` = $1`, value).Query(func(rows pgx.Rows) error {
+		for rows.Next() {
+			var row wholeRow
+			if err := rows.Scan(&row.Mapping, &row.Members, &row.Participants, &row.Tracks); err != nil {
+				return err
+			}
+			if s, err = row.state(); err != nil {
+				return err
+			}
+			known = true
+		}
+		return rows.Err()
+	})
+	if err := p.Flush(ctx); err != nil {
+		return s, false, fmt.Errorf("locking a mapping: %w", err)
 	}
-	if err != nil {
-		return row, false, fmt.Errorf("locking a mapping: %w", err)
-	}
-	return row, true, nil
+	return s, known, nil
 }
 
-// insertMapping makes a mapping's row, or takes the one that somebody else has made meanwhile, and locks it.
-func insertMapping(tx *gorm.DB, m domain.Mapping) (mappingRow, error) {
+// insertMapping makes a mapping, or takes the one that somebody else has made meanwhile, and locks it.
+func insertMapping(ctx context.Context, p *postgres.Pipeline, m domain.Mapping) (domain.State, error) {
 	fresh := toMappingRow(m.State())
-	made := tx.Clauses(clause.OnConflict{DoNothing: true}).Create(&fresh)
-	if made.Error != nil {
-		return fresh, fmt.Errorf("making a mapping: %w", made.Error)
+	if err := p.DB().Clauses(clause.OnConflict{DoNothing: true}).Create(&fresh).Error; err != nil {
+		return domain.State{}, fmt.Errorf("making a mapping: %w", err)
 	}
-	if made.RowsAffected == 1 {
-		return fresh, nil
-	}
-	row, known, err := lock(tx, "session_id", m.SessionID())
+	s, known, err := lock(ctx, p, bySession, m.SessionID())
 	if err == nil && !known {
 		err = fmt.Errorf("the mapping of session %s came and went", m.SessionID())
 	}
-	return row, err
+	return s, err
 }

@@ -63,22 +63,10 @@ func (s *Store) Passes(ctx context.Context) (ports.Passes, error) {
 	return passes, nil
 }
 
-const unsettledStatement = `SELECT m.*,
-		(SELECT json_agg(x) FROM members x WHERE x.session_id = m.session_id) AS members,
-		(SELECT json_agg(x) FROM participants x WHERE x.session_id = m.session_id) AS participants,
-		(SELECT json_agg(x) FROM tracks x WHERE x.session_id = m.session_id) AS tracks
-	FROM mappings m
+const unsettledStatement = wholeStatement + `
 	WHERE m.disconnected_at IS NULL AND (NOT m.final OR m.connected_at IS NOT NULL) AND m.session_id > ?
 		AND EXISTS (SELECT 1 FROM participants p WHERE p.session_id = m.session_id)
 	ORDER BY m.session_id LIMIT ?`
-
-// surveyRow is a mapping with all that hangs on it, read in one statement.
-type surveyRow struct {
-	Mapping      mappingRow `gorm:"embedded"`
-	Members      []byte     `gorm:"column:members"`
-	Participants []byte     `gorm:"column:participants"`
-	Tracks       []byte     `gorm:"column:tracks"`
-}
 
 // firstSession is before every session's id.
 const firstSession = "00000000-0000-0000-0000-000000000000"
@@ -88,13 +76,13 @@ func (s *Store) Unsettled(ctx context.Context, after string, limit int) ([]domai
 	if after == "" {
 		after = firstSession
 	}
-	var rows []surveyRow
+	var rows []wholeRow
 	if err := s.db.WithContext(ctx).Raw(unsettledStatement, after, limit).Scan(&rows).Error; err != nil {
 		return nil, outage(fmt.Errorf("reading mappings: %w", err))
 	}
 	mappings := make([]domain.Mapping, 0, len(rows))
 	for _, row := range rows {
-		state, err := assemble(row.Mapping.state(), row.Members, row.Participants, row.Tracks)
+		state, err := row.state()
 		if err != nil {
 			return nil, err
 		}

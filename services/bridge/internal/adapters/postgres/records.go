@@ -5,22 +5,25 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	"gorm.io/gorm"
 
 	"github.com/callplane/callplane/contracts/events"
 	"github.com/callplane/callplane/contracts/topology"
 	"github.com/callplane/callplane/libs/outbox"
+	"github.com/callplane/callplane/libs/postgres"
 	"github.com/callplane/callplane/services/bridge/internal/ports"
 )
 
-// insertReceipt stores a receipt and reports whether it wasn't there yet.
-func insertReceipt(tx *gorm.DB, r ports.Receipt) (bool, error) {
-	done := tx.Exec(`INSERT INTO webhook_receipts (webhook_id, kind, room_name, received_at) VALUES (?, ?, ?, ?)
-		ON CONFLICT (webhook_id) DO NOTHING`, r.ID, r.Kind, r.RoomName, r.ReceivedAt)
-	if done.Error != nil {
-		return false, fmt.Errorf("storing a webhook's receipt: %w", done.Error)
-	}
-	return done.RowsAffected == 1, nil
+// insertReceipt queues storing a receipt; sent, it tells whether that wasn't there yet.
+func insertReceipt(p *postgres.Pipeline, r ports.Receipt) (kept *bool) {
+	kept = new(bool)
+	p.Queue(`INSERT INTO webhook_receipts (webhook_id, kind, room_name, received_at) VALUES ($1, $2, $3, $4)
+		ON CONFLICT (webhook_id) DO NOTHING`, r.ID, r.Kind, r.RoomName, r.ReceivedAt).Exec(func(done pgconn.CommandTag) error {
+		*kept = done.RowsAffected() == 1
+		return nil
+	})
+	return kept
 }
 
 // ForgetReceipts implements ports.Receipts.

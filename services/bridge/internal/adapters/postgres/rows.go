@@ -9,24 +9,24 @@ import (
 
 // mappingRow is a row of mappings. Null stands for what the domain has as a zero time or an empty sid.
 type mappingRow struct {
-	SessionID      string     `gorm:"column:session_id;primaryKey"`
-	RoomName       string     `gorm:"column:room_name"`
-	SessionVersion int64      `gorm:"column:session_version"`
-	Final          bool       `gorm:"column:final"`
-	Revision       int64      `gorm:"column:revision"`
-	Episode        int        `gorm:"column:episode"`
-	RoomPhase      string     `gorm:"column:room_phase"`
-	RoomSID        *string    `gorm:"column:room_sid"`
-	FirstRoomSID   *string    `gorm:"column:first_room_sid"`
-	RoomCreatedAt  *time.Time `gorm:"column:room_created_at"`
-	ConnectingAt   *time.Time `gorm:"column:connecting_at"`
-	ConnectedAt    *time.Time `gorm:"column:connected_at"`
-	DisconnectedAt *time.Time `gorm:"column:disconnected_at"`
-	LastLeftAt     *time.Time `gorm:"column:last_left_at"`
-	LastLeftLost   bool       `gorm:"column:last_left_lost"`
-	Vanished       bool       `gorm:"column:last_left_vanished"`
-	Interrupted    bool       `gorm:"column:interrupted"`
-	UpdatedAt      time.Time  `gorm:"column:updated_at"` // kept by gorm; for people who look
+	SessionID      string     `gorm:"column:session_id;primaryKey" json:"session_id"`
+	RoomName       string     `gorm:"column:room_name" json:"room_name"`
+	SessionVersion int64      `gorm:"column:session_version" json:"session_version"`
+	Final          bool       `gorm:"column:final" json:"final"`
+	Revision       int64      `gorm:"column:revision" json:"revision"`
+	Episode        int        `gorm:"column:episode" json:"episode"`
+	RoomPhase      string     `gorm:"column:room_phase" json:"room_phase"`
+	RoomSID        *string    `gorm:"column:room_sid" json:"room_sid"`
+	FirstRoomSID   *string    `gorm:"column:first_room_sid" json:"first_room_sid"`
+	RoomCreatedAt  *time.Time `gorm:"column:room_created_at" json:"room_created_at"`
+	ConnectingAt   *time.Time `gorm:"column:connecting_at" json:"connecting_at"`
+	ConnectedAt    *time.Time `gorm:"column:connected_at" json:"connected_at"`
+	DisconnectedAt *time.Time `gorm:"column:disconnected_at" json:"disconnected_at"`
+	LastLeftAt     *time.Time `gorm:"column:last_left_at" json:"last_left_at"`
+	LastLeftLost   bool       `gorm:"column:last_left_lost" json:"last_left_lost"`
+	Vanished       bool       `gorm:"column:last_left_vanished" json:"last_left_vanished"`
+	Interrupted    bool       `gorm:"column:interrupted" json:"interrupted"`
+	UpdatedAt      time.Time  `gorm:"column:updated_at" json:"updated_at"` // kept by gorm; for people who look
 }
 
 // TableName is gorm's.

@@ -10,38 +10,38 @@ import (
 	"github.com/callplane/callplane/services/bridge/internal/domain"
 )
 
-// load reads what hangs on a locked mapping, in one statement of its own: one that also waited for the
-// lock would see the other tables as they were before.
-func load(tx *gorm.DB, row mappingRow) (domain.State, error) {
-	s := row.state()
-	var members, participants, tracks []byte
-	err := tx.Raw(`SELECT
-		(SELECT json_agg(m) FROM members m WHERE m.session_id = ?),
-		(SELECT json_agg(p) FROM participants p WHERE p.session_id = ?),
-		(SELECT json_agg(t) FROM tracks t WHERE t.session_id = ?)`, s.SessionID, s.SessionID, s.SessionID).
-		Row().Scan(&members, &participants, &tracks)
-	if err != nil {
-		return s, fmt.Errorf("reading a mapping: %w", err)
-	}
-	return assemble(s, members, participants, tracks)
+// wholeStatement reads mappings m with all that hangs on them, in JSON and each part by its primary key.
+const wholeStatement = `SELECT to_json(m) AS mapping,
+		(SELECT json_agg(x) FROM members x WHERE x.session_id = m.session_id) AS members,
+		(SELECT json_agg(x) FROM participants x WHERE x.session_id = m.session_id) AS participants,
+		(SELECT json_agg(x) FROM tracks x WHERE x.session_id = m.session_id) AS tracks
+	FROM mappings m`
+
+// wholeRow is a mapping with all that hangs on it; what there is none of is nil.
+type wholeRow struct {
+	Mapping      []byte `gorm:"column:mapping"`
+	Members      []byte `gorm:"column:members"`
+	Participants []byte `gorm:"column:participants"`
+	Tracks       []byte `gorm:"column:tracks"`
 }
 
-// assemble puts into a state what hangs on it, each a list in JSON, or nil.
-func assemble(s domain.State, members, participants, tracks []byte) (domain.State, error) {
+func (w wholeRow) state() (domain.State, error) {
+	var mapping mappingRow
 	var memberRows []memberRow
 	var participantRows []participantRow
 	var trackRows []trackRow
-	for _, list := range []struct {
+	for _, part := range []struct {
 		text []byte
 		into any
-	}{{members, &memberRows}, {participants, &participantRows}, {tracks, &trackRows}} {
-		if list.text == nil {
+	}{{w.Mapping, &mapping}, {w.Members, &memberRows}, {w.Participants, &participantRows}, {w.Tracks, &trackRows}} {
+		if part.text == nil {
 			continue
 		}
-		if err := json.Unmarshal(list.text, list.into); err != nil {
-			return s, fmt.Errorf("reading a mapping: %w", err)
+		if err := json.Unmarshal(part.text, part.into); err != nil {
+			return domain.State{}, fmt.Errorf("reading a mapping: %w", err)
 		}
 	}
+	s := mapping.state()
 	for _, r := range memberRows {
 		s.Members[r.UserID] = r.member()
 	}
