@@ -1,10 +1,7 @@
 package postgres
 
 import (
-	"context"
 	"time"
-
-	"gorm.io/gorm"
 
 	"github.com/callplane/callplane/contracts/events"
 	"github.com/callplane/callplane/services/sessions/internal/ports"
@@ -13,30 +10,8 @@ import (
 // Follow has what each commit adds to a log given to added, which must not wait. To be called before the store is used.
 func (s *Store) Follow(added func(ports.Appended)) { s.added = added }
 
-type collectorKey struct{}
-
-// collecting returns a context under which a transaction notes what it adds to logs.
-func collecting(ctx context.Context) (context.Context, *[]ports.Appended) {
-	noted := new([]ports.Appended)
-	return context.WithValue(ctx, collectorKey{}, noted), noted
-}
-
-// tell tells of what was committed.
-func (s *Store) tell(appended []ports.Appended) {
-	if s.added == nil {
-		return
-	}
-	for _, a := range appended {
-		s.added(a)
-	}
-}
-
 // noteAppended notes what the transaction adds to a log, with the times that the database has given to the entries.
-func noteAppended(tx *gorm.DB, c change, loggedAt []time.Time) error {
-	noted, ok := tx.Statement.Context.Value(collectorKey{}).(*[]ports.Appended)
-	if !ok {
-		return nil
-	}
+func (tx *transaction) noteAppended(c change, loggedAt []time.Time) error {
 	added := ports.Appended{
 		SessionID: c.after.ID, Users: ports.Concerned(c.before.Members, c.after.Members), Entries: make([]ports.Logged, len(c.entries)),
 	}
@@ -52,6 +27,6 @@ func noteAppended(tx *gorm.DB, c change, loggedAt []time.Time) error {
 			added.Entries[i].Member = removed.UserID
 		}
 	}
-	*noted = append(*noted, added)
+	tx.appended = append(tx.appended, added)
 	return nil
 }

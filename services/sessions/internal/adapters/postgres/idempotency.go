@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"gorm.io/gorm"
 
 	"github.com/callplane/callplane/libs/postgres"
@@ -37,10 +38,8 @@ func (keyRow) TableName() string { return "idempotency_keys" }
 func (s *Store) Once(
 	ctx context.Context, request ports.KeyedRequest, work func(ports.SessionStore) (ports.Response, error),
 ) (response ports.Response, replayed bool, err error) {
-	var changed []string
-	var appended []ports.Appended
-	err = s.transact(ctx, "answer a request with a key", func(tx *gorm.DB) error {
-		first, err := claimKey(tx, request)
+	err = s.transact(ctx, "answer a request with a key", func(tx *transaction) error {
+		first, err := claimKey(ctx, tx, request)
 		if err != nil {
 			return err
 		}
@@ -49,32 +48,29 @@ func (s *Store) Once(
 			response, err = first.response(request)
 			return err
 		}
-		joined := tx.Session(&gorm.Session{DisableNestedTransaction: true})
-		inner := NewStore(joined, s.exchange, func(sessionIDs ...string) { changed = append(changed, sessionIDs...) })
-		inner.Follow(func(a ports.Appended) { appended = append(appended, a) })
-		if response, err = work(inner); err != nil {
+		part := NewStore(tx.DB(), s.exchange, nil)
+		part.joined = tx
+		if response, err = work(part); err != nil {
 			return err
 		}
-		return keepResponse(tx, request, response)
+		return keepResponse(tx.DB(), request, response)
 	})
 	if err != nil {
 		return ports.Response{}, false, err
 	}
-	if len(changed) > 0 {
-		s.wake(changed...)
-	}
-	s.tell(appended)
 	return response, replayed, nil
 }
 
-// patienceStatement bounds the next statement, and tells what bounded it before.
-const patienceStatement = `
-WITH before AS MATERIALIZED (SELECT current_setting('statement_timeout') AS bound)
-SELECT bound FROM before, set_config('statement_timeout', @patience, true)`
-
-// takeKeyStatement makes the key the transaction's where nobody has it or its time is served, and takes the bound off again. The bound is the
+// How long taking a key may take is bounded, and what bounded it before is kept for the statements that follow. The bound is the
 // statement's and not the lock's: where the first request fails, a repeat may wait on for the next one that came before it, and
-// lock_timeout would begin anew with each. A key that was answered is locked by none of its repeats.
+// lock_timeout would begin anew with each.
+const (
+	keepBoundStatement = `SELECT set_config('callplane.statement_timeout', current_setting('statement_timeout'), true)`
+	boundStatement     = `SELECT set_config('statement_timeout', @patience, true)`
+)
+
+// takeKeyStatement makes the key the transaction's where nobody has it or its time is served, and takes the bound off again. A key that
+// was answered is locked by none of its repeats.
 const takeKeyStatement = `
 WITH again AS (
 	UPDATE idempotency_keys SET fingerprint = @fingerprint, keep_until = @keep_until, status = NULL, headers = NULL, body = NULL
@@ -85,20 +81,18 @@ WITH again AS (
 	    ON CONFLICT DO NOTHING
 	RETURNING 1
 )
-SELECT (SELECT count(*) FROM again) + (SELECT count(*) FROM new) FROM set_config('statement_timeout', @bound, true)`
+SELECT (SELECT count(*) FROM again) + (SELECT count(*) FROM new)
+  FROM set_config('statement_timeout', current_setting('callplane.statement_timeout'), true)`
 
 // claimKey makes the key the transaction's and returns nil, or returns the row of the request that came first.
-func claimKey(tx *gorm.DB, request ports.KeyedRequest) (*keyRow, error) {
-	patience := strconv.FormatInt(ports.IdempotencyPatience.Milliseconds(), 10)
-	var bound string
-	if err := tx.Raw(patienceStatement, map[string]any{"patience": patience}).Row().Scan(&bound); err != nil {
-		return nil, err
-	}
+func claimKey(ctx context.Context, tx *transaction, request ports.KeyedRequest) (*keyRow, error) {
 	var claimed int64
-	err := tx.Raw(takeKeyStatement, map[string]any{
-		"user": request.UserID, "key": request.Key, "fingerprint": request.Fingerprint[:], "keep_until": request.KeepUntil,
-		"at": request.At, "bound": bound,
-	}).Row().Scan(&claimed)
+	tx.Queue(keepBoundStatement)
+	tx.Queue(boundStatement, pgx.NamedArgs{"patience": strconv.FormatInt(ports.IdempotencyPatience.Milliseconds(), 10)})
+	tx.Queue(takeKeyStatement, pgx.NamedArgs{
+		"user": request.UserID, "key": request.Key, "fingerprint": request.Fingerprint[:], "keep_until": request.KeepUntil, "at": request.At,
+	}).QueryRow(func(row pgx.Row) error { return row.Scan(&claimed) })
+	err := tx.Flush(ctx)
 	switch {
 	case postgres.IsStatementTimeout(err):
 		return nil, ports.ErrIdempotencyInProgress
@@ -108,7 +102,7 @@ func claimKey(tx *gorm.DB, request ports.KeyedRequest) (*keyRow, error) {
 		return nil, nil // This is the first request.
 	}
 	var first keyRow
-	err = tx.Where("user_id = ? AND key = ? AND keep_until > ?", request.UserID, request.Key, request.At).Take(&first).Error
+	err = tx.DB().Where("user_id = ? AND key = ? AND keep_until > ?", request.UserID, request.Key, request.At).Take(&first).Error
 	if errors.Is(err, gorm.ErrRecordNotFound) { // It was forgotten in between; who asks again is the first.
 		err = fmt.Errorf("claim a key: it is no more: %w", ports.ErrUnavailable)
 	}

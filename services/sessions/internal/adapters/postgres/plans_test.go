@@ -57,11 +57,11 @@ func TestHotStatementsReadByIndex(t *testing.T) {
 	args := arguments(ports.Viewer{UserID: one.OwnerID}, one.ID, one.EventID)
 	session, entries := portstest.NewSession(t)
 	c := change{before: session.Snapshot(), after: session.Snapshot(), lastSeq: 1, entries: entries}
-	row, written := newSessionRow(c.after, 2, entries[0].Event.EventID), map[string]any{}
+	written := map[string]any{}
 	require.NoError(t, c.arguments(t.Context(), "call.events", written))
 	for name, query := range map[string]*gorm.DB{
-		"create":    db.Raw("EXPLAIN "+insertStatement, row, written),
-		"save":      db.Raw("EXPLAIN "+saveStatement, row, written),
+		"create":    db.Raw("EXPLAIN "+insertStatement, written),
+		"save":      db.Raw("EXPLAIN "+saveStatement, written),
 		"lock":      db.Raw("EXPLAIN "+lockStatement, args),
 		"read":      db.Raw("EXPLAIN "+readStatement, args),
 		"watermark": db.Raw("EXPLAIN "+watermarkStatement, args),

@@ -3,6 +3,7 @@ package postgres
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/callplane/callplane/contracts/events"
@@ -118,6 +119,27 @@ type wholeRow struct {
 	Members      string     `gorm:"column:members"`      // JSON
 	Participants string     `gorm:"column:participants"` // JSON
 	LoggedDigest []byte     `gorm:"column:logged_digest"`
+}
+
+// into are the places for wholeColumns, and for the digest behind them.
+func (w *wholeRow) into() []any {
+	s := &w.Session
+	return []any{
+		&s.ID, &s.OwnerID, &s.Status, &s.Title, &s.Kind, &s.Provider, &s.ProviderRoomID, &s.ProviderParticipantID,
+		&s.ProviderCallID, &s.Metadata, &s.Version, &s.CreatedAt, &s.UpdatedAt, &s.StartedAt, &s.EndedAt, &s.EndReason, &s.ErrorCode,
+		&s.ErrorMessage, &s.Disconnected, &s.LastSeq, &s.LastEventID, &w.Members, &w.Participants, &w.LoggedDigest,
+	}
+}
+
+// arguments puts the columns into args, by their names.
+func (r sessionRow) arguments(args map[string]any) {
+	maps.Copy(args, map[string]any{
+		"id": r.ID, "owner_id": r.OwnerID, "status": r.Status, "title": r.Title, "kind": r.Kind, "provider": r.Provider,
+		"provider_room_id": r.ProviderRoomID, "provider_participant_id": r.ProviderParticipantID, "provider_call_id": r.ProviderCallID,
+		"metadata": r.Metadata, "version": r.Version, "created_at": r.CreatedAt, "updated_at": r.UpdatedAt, "started_at": r.StartedAt,
+		"ended_at": r.EndedAt, "end_reason": r.EndReason, "error_code": r.ErrorCode, "error_message": r.ErrorMessage,
+		"disconnected": r.Disconnected, "last_seq": r.LastSeq, "last_event_id": r.LastEventID,
+	})
 }
 
 func (w wholeRow) session() (*domain.Session, error) {

@@ -1,8 +1,10 @@
 package postgres
 
 import (
+	"context"
 	"errors"
 
+	"github.com/jackc/pgx/v5"
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
 
@@ -17,8 +19,10 @@ const visible = `s.id = @id AND (@all OR EXISTS (SELECT 1 FROM members v WHERE v
 // lockStatement locks a session. It reads nothing else: what it waited for is seen only by the statements after it.
 const lockStatement = `SELECT 1 FROM sessions s WHERE ` + visible + ` FOR UPDATE OF s`
 
-// wholeColumns are a session with all that belongs to it, each part by its primary key.
-const wholeColumns = `s.*,
+// wholeColumns are a session with all that belongs to it, each part by its primary key; into reads them in this order.
+const wholeColumns = `s.id, s.owner_id, s.status, s.title, s.kind, s.provider, s.provider_room_id, s.provider_participant_id,
+       s.provider_call_id, s.metadata, s.version, s.created_at, s.updated_at, s.started_at, s.ended_at, s.end_reason, s.error_code,
+       s.error_message, s.disconnected, s.last_seq, s.last_event_id,
        (SELECT coalesce(json_agg(json_build_object('user_id', m.user_id, 'role', m.role) ORDER BY m.user_id), '[]')
           FROM members m WHERE m.session_id = s.id) AS members,
        (SELECT coalesce(json_agg(json_build_object('identity', p.identity, 'user_id', p.user_id, 'presence', p.presence,
@@ -48,20 +52,32 @@ func readWhole(db *gorm.DB, viewer ports.Viewer, id string) (wholeRow, error) {
 }
 
 // lockWhole locks and then returns a session, with the digest that its log holds under eventID; or gorm.ErrRecordNotFound.
-func lockWhole(tx *gorm.DB, viewer ports.Viewer, id, eventID string) (wholeRow, error) {
-	args := arguments(viewer, id, eventID)
-	var found int
-	if err := tx.Raw(lockStatement, args).Take(&found).Error; err != nil {
+func lockWhole(ctx context.Context, tx *transaction, viewer ports.Viewer, id, eventID string) (wholeRow, error) {
+	args := pgx.NamedArgs(arguments(viewer, id, eventID))
+	var row wholeRow
+	found := false
+	tx.Queue(lockStatement, args)
+	tx.Queue(readStatement, args).Query(func(rows pgx.Rows) error {
+		for rows.Next() {
+			if err := rows.Scan(row.into()...); err != nil {
+				return err
+			}
+			found = true
+		}
+		return rows.Err()
+	})
+	if err := tx.Flush(ctx); err != nil {
 		return wholeRow{}, err
 	}
-	var row wholeRow
-	err := tx.Raw(readStatement, args).Take(&row).Error
-	return row, err
+	if !found {
+		return wholeRow{}, gorm.ErrRecordNotFound
+	}
+	return row, nil
 }
 
 // lockSession is lockWhole for an event: the session is nil where there is none.
-func lockSession(tx *gorm.DB, event events.Accepted) (*domain.Session, wholeRow, error) {
-	row, err := lockWhole(tx, ports.System(), event.SessionID, event.EventID)
+func lockSession(ctx context.Context, tx *transaction, event events.Accepted) (*domain.Session, wholeRow, error) {
+	row, err := lockWhole(ctx, tx, ports.System(), event.SessionID, event.EventID)
 	if errors.Is(err, gorm.ErrRecordNotFound) {
 		return nil, wholeRow{}, nil
 	}
@@ -81,16 +97,18 @@ func (w wholeRow) logged() *domain.Digest {
 }
 
 // save writes what changed of a locked session, and what its log gets.
-func (s *Store) save(tx *gorm.DB, before, after domain.Snapshot, lastSeq int64, entries []ports.Entry) error {
+func (s *Store) save(
+	ctx context.Context, tx *transaction, before, after domain.Snapshot, lastSeq int64, entries []ports.Entry,
+) error {
 	c := change{before: before, after: after, lastSeq: lastSeq, entries: entries}
-	if err := s.write(tx, saveStatement, c); err != nil {
+	if err := s.write(ctx, tx, saveStatement, c); err != nil {
 		return err
 	}
-	if err := c.endMemberships(tx); err != nil {
+	if err := c.endMemberships(tx.DB()); err != nil {
 		return err
 	}
 	if before.EndedAt == nil && after.EndedAt != nil {
-		return tx.Exec("UPDATE members SET session_open = false WHERE session_id = ?", after.ID).Error
+		return tx.DB().Exec("UPDATE members SET session_open = false WHERE session_id = ?", after.ID).Error
 	}
 	return nil
 }

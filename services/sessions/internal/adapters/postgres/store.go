@@ -2,10 +2,8 @@ package postgres
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
-	"slices"
 	"sync/atomic"
 
 	"gorm.io/gorm"
@@ -23,6 +21,7 @@ type Store struct {
 	exchange string
 	wake     func(sessionIDs ...string)
 	added    func(ports.Appended)   // nil: nobody follows
+	joined   *transaction           // what it does is a part of; nil: each method has its own
 	secret   atomic.Pointer[[]byte] // for cursors, once it was read
 }
 
@@ -36,13 +35,12 @@ func NewStore(db *gorm.DB, exchange string, wake func(sessionIDs ...string)) *St
 
 // Create implements ports.SessionStore.
 func (s *Store) Create(ctx context.Context, session *domain.Session, log []ports.Entry) (ports.View, error) {
-	noting, appended := collecting(ctx)
-	err := s.write(s.db.WithContext(noting), insertStatement, change{after: session.Snapshot(), entries: log}) // a transaction by itself
+	err := s.transact(ctx, "create a session", func(tx *transaction) error {
+		return s.write(ctx, tx, insertStatement, change{after: session.Snapshot(), entries: log})
+	})
 	if err != nil {
-		return ports.View{}, failed(ctx, "create a session", err)
+		return ports.View{}, err
 	}
-	s.tell(*appended)
-	s.wake(session.ID())
 	return ports.View{Session: session, LastEventID: log[len(log)-1].Event.EventID}, nil
 }
 
@@ -64,9 +62,8 @@ func (s *Store) Update(
 	ctx context.Context, viewer ports.Viewer, id string, change func(*domain.Session) ([]ports.Entry, error),
 ) (ports.View, error) {
 	var view ports.View
-	publishes := false
-	err := s.transact(ctx, "change a session", func(tx *gorm.DB) error {
-		row, err := lockWhole(tx, viewer, id, "")
+	err := s.transact(ctx, "change a session", func(tx *transaction) error {
+		row, err := lockWhole(ctx, tx, viewer, id, "")
 		if err != nil {
 			return err
 		}
@@ -83,15 +80,11 @@ func (s *Store) Update(
 		if len(entries) == 0 {
 			return nil
 		}
-		publishes = true
 		view.LastEventID = entries[len(entries)-1].Event.EventID
-		return s.save(tx, before, session.Snapshot(), row.Session.LastSeq, entries)
+		return s.save(ctx, tx, before, session.Snapshot(), row.Session.LastSeq, entries)
 	})
 	if err != nil {
 		return ports.View{}, err
-	}
-	if publishes {
-		s.wake(id)
 	}
 	return view, nil
 }
@@ -100,9 +93,8 @@ func (s *Store) Update(
 func (s *Store) Take(
 	ctx context.Context, event events.Accepted, decide func(*domain.Session, *domain.Digest) (ports.Intake, error),
 ) error {
-	publishes := false
-	err := s.transact(ctx, "take an event in", func(tx *gorm.DB) error {
-		session, row, err := lockSession(tx, event)
+	return s.transact(ctx, "take an event in", func(tx *transaction) error {
+		session, row, err := lockSession(ctx, tx, event)
 		if err != nil {
 			return err
 		}
@@ -115,30 +107,47 @@ func (s *Store) Take(
 			return err
 		}
 		if q := intake.Quarantined; q != nil {
-			if err := insertQuarantined(tx, *q); err != nil {
+			if err := insertQuarantined(tx.DB(), *q); err != nil {
 				return err
 			}
 		}
 		if len(intake.Entries) == 0 {
 			return nil
 		}
-		publishes = slices.ContainsFunc(intake.Entries, func(e ports.Entry) bool { return e.Publish })
-		return s.save(tx, before, session.Snapshot(), row.Session.LastSeq, intake.Entries)
+		return s.save(ctx, tx, before, session.Snapshot(), row.Session.LastSeq, intake.Entries)
 	})
-	if err == nil && publishes {
-		s.wake(event.SessionID)
-	}
-	return err
 }
 
-// transact runs do in one transaction, and then tells what it added to logs. Its error is ports.ErrUnavailable where trying again may help.
-func (s *Store) transact(ctx context.Context, what string, do func(tx *gorm.DB) error) error {
-	noting, appended := collecting(ctx)
-	err := s.db.WithContext(noting).Transaction(do, &sql.TxOptions{Isolation: sql.LevelReadCommitted})
-	if err == nil {
-		s.tell(*appended)
+// transaction is one that is going on, and what is to be told when it is committed.
+type transaction struct {
+	*postgres.Pipeline
+	appended []ports.Appended
+	publish  []string // the sessions of which there is something to publish
+}
+
+// transact runs do in one transaction, or in the one that the store is a part of, and then tells what it added to logs. Its error is
+// ports.ErrUnavailable where trying again may help.
+func (s *Store) transact(ctx context.Context, what string, do func(tx *transaction) error) error {
+	if s.joined != nil {
+		return do(s.joined)
 	}
-	return failed(ctx, what, err)
+	tx := &transaction{}
+	err := postgres.InPipeline(ctx, s.db, func(p *postgres.Pipeline) error {
+		tx.Pipeline = p
+		return do(tx)
+	})
+	if err != nil {
+		return failed(ctx, what, err)
+	}
+	if s.added != nil {
+		for _, a := range tx.appended {
+			s.added(a)
+		}
+	}
+	if len(tx.publish) > 0 {
+		s.wake(tx.publish...)
+	}
+	return nil
 }
 
 // failed turns the database's errors into the port's.

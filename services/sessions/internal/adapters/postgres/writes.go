@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"gorm.io/gorm"
 
 	"github.com/callplane/callplane/contracts/events"
@@ -28,27 +29,27 @@ const insertSession = `
 INSERT INTO sessions (id, owner_id, status, title, kind, provider, provider_room_id, provider_participant_id, provider_call_id, metadata,
                       version, created_at, updated_at, started_at, ended_at, end_reason, error_code, error_message, disconnected,
                       last_seq, last_event_id)
-VALUES (@ID, @OwnerID, @Status, @Title, @Kind, @Provider, @ProviderRoomID, @ProviderParticipantID, @ProviderCallID, @Metadata,
-        @Version, @CreatedAt, @UpdatedAt, @StartedAt, @EndedAt, @EndReason, @ErrorCode, @ErrorMessage, @Disconnected,
-        @LastSeq, @LastEventID)`
+VALUES (@id, @owner_id, @status, @title, @kind, @provider, @provider_room_id, @provider_participant_id, @provider_call_id, @metadata,
+        @version, @created_at, @updated_at, @started_at, @ended_at, @end_reason, @error_code, @error_message, @disconnected,
+        @last_seq, @last_event_id)`
 
 const updateSession = `
 UPDATE sessions
-   SET owner_id = @OwnerID, status = @Status, title = @Title, kind = @Kind, provider = @Provider, provider_room_id = @ProviderRoomID,
-       provider_participant_id = @ProviderParticipantID, provider_call_id = @ProviderCallID, metadata = @Metadata, version = @Version,
-       updated_at = @UpdatedAt, started_at = @StartedAt, ended_at = @EndedAt, end_reason = @EndReason, error_code = @ErrorCode,
-       error_message = @ErrorMessage, disconnected = @Disconnected, last_seq = @LastSeq, last_event_id = @LastEventID
- WHERE id = @ID`
+   SET owner_id = @owner_id, status = @status, title = @title, kind = @kind, provider = @provider, provider_room_id = @provider_room_id,
+       provider_participant_id = @provider_participant_id, provider_call_id = @provider_call_id, metadata = @metadata, version = @version,
+       updated_at = @updated_at, started_at = @started_at, ended_at = @ended_at, end_reason = @end_reason, error_code = @error_code,
+       error_message = @error_message, disconnected = @disconnected, last_seq = @last_seq, last_event_id = @last_event_id
+ WHERE id = @id`
 
 // insertRest writes what hangs on a session and changed, appends to its log, and returns what the database adds to that.
 const insertRest = `changed_members AS (
 	INSERT INTO members (session_id, user_id, role, session_created_at, since_seq)
-	SELECT CAST(@ID AS uuid), m.user_id, m.role, CAST(@CreatedAt AS timestamptz), m.since_seq
+	SELECT CAST(@id AS uuid), m.user_id, m.role, CAST(@created_at AS timestamptz), m.since_seq
 	  FROM unnest(CAST(@member_users AS text[]), CAST(@member_roles AS text[]), CAST(@member_since AS bigint[])) AS m (user_id, role, since_seq)
 	    ON CONFLICT (session_id, user_id) DO UPDATE SET role = excluded.role
 ), changed_participants AS (
 	INSERT INTO participants (session_id, identity, user_id, presence, joined_at, open_tracks)
-	SELECT CAST(@ID AS uuid), p.identity, p.user_id, p.presence, p.joined_at, CAST(p.open_tracks AS jsonb)
+	SELECT CAST(@id AS uuid), p.identity, p.user_id, p.presence, p.joined_at, CAST(p.open_tracks AS jsonb)
 	  FROM unnest(CAST(@participant_identities AS text[]), CAST(@participant_users AS text[]), CAST(@participant_presences AS text[]),
 	              CAST(@participant_joined AS timestamptz[]), CAST(@participant_tracks AS text[]))
 	       AS p (identity, user_id, presence, joined_at, open_tracks)
@@ -58,7 +59,7 @@ const insertRest = `changed_members AS (
 	` + outbox.InsertSQL + `
 )
 INSERT INTO events (session_id, seq, event_id, type, digest, envelope, appended_at)
-SELECT CAST(@ID AS uuid), e.seq, CAST(e.event_id AS uuid), e.type, e.digest, CAST(e.envelope AS json), e.appended_at
+SELECT CAST(@id AS uuid), e.seq, CAST(e.event_id AS uuid), e.type, e.digest, CAST(e.envelope AS json), e.appended_at
   FROM unnest(CAST(@event_seqs AS bigint[]), CAST(@event_ids AS text[]), CAST(@event_types AS text[]), CAST(@event_digests AS bytea[]),
               CAST(@event_envelopes AS text[]), CAST(@event_appended AS timestamptz[]))
        AS e (seq, event_id, type, digest, envelope, appended_at)
@@ -72,29 +73,36 @@ type change struct {
 	entries       []ports.Entry   // at least one
 }
 
-// write writes a change of a locked session, or a new one, with statement.
-func (s *Store) write(tx *gorm.DB, statement string, c change) error {
-	args := map[string]any{}
-	if err := c.arguments(tx.Statement.Context, s.exchange, args); err != nil {
+// write queues a change of a locked session, or a new one, with statement.
+func (s *Store) write(ctx context.Context, tx *transaction, statement string, c change) error {
+	args := pgx.NamedArgs{}
+	if err := c.arguments(ctx, s.exchange, args); err != nil {
 		return err
 	}
-	session := newSessionRow(c.after, c.lastSeq+int64(len(c.entries)), c.entries[len(c.entries)-1].Event.EventID)
-	var logged []struct {
-		Seq      int64     `gorm:"column:seq"`
-		LoggedAt time.Time `gorm:"column:logged_at"`
+	tx.Queue(statement, args).Query(func(rows pgx.Rows) error {
+		times := make([]time.Time, len(c.entries))
+		for rows.Next() {
+			var seq int64
+			var at time.Time
+			if err := rows.Scan(&seq, &at); err != nil {
+				return err
+			}
+			times[seq-c.lastSeq-1] = at
+		}
+		if err := rows.Err(); err != nil {
+			return err
+		}
+		return tx.noteAppended(c, times)
+	})
+	if slices.ContainsFunc(c.entries, func(e ports.Entry) bool { return e.Publish }) {
+		tx.publish = append(tx.publish, c.after.ID)
 	}
-	if err := tx.Raw(statement, session, args).Find(&logged).Error; err != nil {
-		return err
-	}
-	times := make([]time.Time, len(c.entries))
-	for _, l := range logged {
-		times[l.Seq-c.lastSeq-1] = l.LoggedAt
-	}
-	return noteAppended(tx, c, times)
+	return nil
 }
 
-// arguments puts those of insertRest into args.
+// arguments puts those of the statements into args.
 func (c change) arguments(ctx context.Context, exchange string, args map[string]any) error {
+	newSessionRow(c.after, c.lastSeq+int64(len(c.entries)), c.entries[len(c.entries)-1].Event.EventID).arguments(args)
 	if err := c.members(args); err != nil {
 		return err
 	}
