@@ -75,7 +75,7 @@ func (p *PGProxy) accept() {
 			_ = client.Close()
 			continue
 		}
-		link := &pgLink{proxy: p, client: client, server: server}
+		link := &pgLink{proxy: p, client: client, server: server, prepared: map[string]string{}}
 		p.mu.Lock()
 		p.open[client], p.open[server] = struct{}{}, struct{}{}
 		p.mu.Unlock()
@@ -163,6 +163,7 @@ type pgLink struct {
 	said      []byte // by the client
 	preparing bool
 	followed  bool
+	prepared  map[string]string // statements by their names
 }
 
 func (l *pgLink) close() {
@@ -229,7 +230,7 @@ func (p *PGProxy) follow(l *pgLink, message []byte, frontend bool) *PGFault {
 	if !l.counts(message, frontend) {
 		return nil
 	}
-	l.steps = append(l.steps, nameOf(message, frontend))
+	l.steps = append(l.steps, l.nameOf(message, frontend))
 	at := len(l.steps) - 1
 	if frontend {
 		l.said = append(l.said, message...)
@@ -255,8 +256,9 @@ func (p *PGProxy) follow(l *pgLink, message []byte, frontend bool) *PGFault {
 
 // counts says whether a message is one of a transaction, other than those by which a statement is prepared.
 func (l *pgLink) counts(message []byte, frontend bool) bool {
+	l.remember(message, frontend)
 	if len(l.steps) == 0 {
-		return frontend && begins(message)
+		return frontend && strings.HasPrefix(l.statement(message), "begin")
 	}
 	if l.preparing {
 		l.preparing = frontend || message[0] != pgReady
@@ -266,19 +268,35 @@ func (l *pgLink) counts(message []byte, frontend bool) bool {
 	return !l.preparing
 }
 
-func begins(message []byte) bool {
-	var query pgproto3.Query
-	return message[0] == 'Q' && query.Decode(message[5:]) == nil && strings.HasPrefix(query.String, "begin")
+// remember keeps what a statement is prepared to say.
+func (l *pgLink) remember(message []byte, frontend bool) {
+	var parse pgproto3.Parse
+	if frontend && message[0] == pgParse && parse.Decode(message[5:]) == nil {
+		l.prepared[parse.Name] = parse.Query
+	}
 }
 
-func nameOf(message []byte, frontend bool) string {
+// statement returns what a client's message has the server execute, be it said there or prepared before; "" where it does not.
+func (l *pgLink) statement(message []byte) string {
 	var query pgproto3.Query
+	var bind pgproto3.Bind
 	switch {
-	case frontend && message[0] == 'Q' && query.Decode(message[5:]) == nil:
-		return "to the server: " + query.String
-	case frontend:
-		return "to the server: " + string(message[:1])
+	case message[0] == 'Q' && query.Decode(message[5:]) == nil:
+		return query.String
+	case message[0] == 'B' && bind.Decode(message[5:]) == nil:
+		return l.prepared[bind.PreparedStatement]
 	default:
+		return ""
+	}
+}
+
+// nameOf names a message by its type, or by its statement where that is a short one.
+func (l *pgLink) nameOf(message []byte, frontend bool) string {
+	if !frontend {
 		return "to the client: " + string(message[:1])
 	}
+	if statement := l.statement(message); statement != "" && len(statement) <= len("rollback") {
+		return "to the server: " + statement
+	}
+	return "to the server: " + string(message[:1])
 }

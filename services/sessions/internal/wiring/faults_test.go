@@ -128,8 +128,9 @@ func TestPostgresCutAnywhereInAKeyedCreate(t *testing.T) {
 	require.Equal(t, http.StatusCreated, service.keyed("nobody-cuts", "k").status)
 	messages := <-followed
 	commit := slices.Index(messages, "to the server: commit")
-	require.Equal(t, []string{"to the server: commit", "to the client: C", "to the client: Z"}, messages[commit:], "%v", messages)
-	require.Greater(t, commit, 25, "one statement at least for each of key, creation and answer: %v", messages)
+	require.Greater(t, commit, 20, "one statement at least for each of key, creation and answer: %v", messages)
+	require.Contains(t, messages[commit:], "to the client: C", "%v", messages)
+	require.Equal(t, "to the client: Z", messages[len(messages)-1], "%v", messages)
 	for at, message := range messages {
 		breaks := []func(marker string, at int) *testkit.PGFault{proxy.Cut}
 		if strings.HasPrefix(message, "to the server") { // Half of an answer says no more than none.

@@ -1,0 +1,264 @@
+//go:build integration
+
+package systemtest
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	amqp "github.com/rabbitmq/amqp091-go"
+	"github.com/stretchr/testify/require"
+
+	"github.com/callplane/callplane/deployments/systemtest/callplane"
+	"github.com/callplane/callplane/deployments/systemtest/replay"
+	"github.com/callplane/callplane/deployments/systemtest/stack"
+)
+
+// BenchmarkWebhookToStream tells how long it takes from a webhook's leaving LiveKit to its event on an open stream of the session, one
+// webhook after the other, and beside it, in the same moments, how long two commits and one confirmed publish take: one in each service's
+// database, and one at their broker. ratio is the one median as a multiple of the other.
+func BenchmarkWebhookToStream(b *testing.B) {
+	s := stack.Released(b, map[string]string{"RECONCILE_INTERVAL": "0"}) // LiveKit has no such rooms
+	floor := newFloor(b, s)
+	call := newWatchedCall(b, s, 0)
+	var theirs, ours []time.Duration
+	for b.Loop() {
+		theirs = append(theirs, floor.measure(b))
+		one, err := call.toggle(b.Context())
+		require.NoError(b, err)
+		ours = append(ours, one)
+	}
+	b.ReportMetric(percentile(ours, 50), "p50-ms")
+	b.ReportMetric(percentile(ours, 99), "p99-ms")
+	b.ReportMetric(percentile(theirs, 50), "floor-p50-ms")
+	b.ReportMetric(percentile(theirs, 99), "floor-p99-ms")
+	b.ReportMetric(percentile(ours, 50)/percentile(theirs, 50), "ratio")
+}
+
+// BenchmarkWebhookToStreamUnderLoad is the same with many calls at once, each with the next webhook when the event of the last has come.
+func BenchmarkWebhookToStreamUnderLoad(b *testing.B) {
+	s := stack.Released(b, map[string]string{"RECONCILE_INTERVAL": "0"})
+	calls := make([]*watchedCall, 16)
+	for n := range calls {
+		calls[n] = newWatchedCall(b, s, n)
+	}
+	took := make([]time.Duration, b.N)
+	numbers := make(chan int)
+	var running sync.WaitGroup
+	b.ResetTimer()
+	for _, call := range calls {
+		running.Go(func() {
+			for n := range numbers {
+				one, err := call.toggle(b.Context())
+				if err != nil {
+					b.Error(err)
+				}
+				took[n] = one
+			}
+		})
+	}
+	for n := range b.N {
+		numbers <- n
+	}
+	close(numbers)
+	running.Wait()
+	b.ReportMetric(percentile(took, 50), "p50-ms")
+	b.ReportMetric(percentile(took, 99), "p99-ms")
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "webhooks/s")
+}
+
+func percentile(took []time.Duration, p int) float64 {
+	sorted := slices.Sorted(slices.Values(took))
+	return float64(sorted[(len(sorted)-1)*p/100].Microseconds()) / 1000
+}
+
+// watchedCall is a call whose webhooks are played, and whose events are followed.
+type watchedCall struct {
+	s       *stack.Stack
+	client  *http.Client
+	made    replay.Recording
+	toggles int
+	types   chan string
+}
+
+// newWatchedCall has alice in a call of her own, and a stream of its events open.
+func newWatchedCall(b *testing.B, s *stack.Stack, n int) *watchedCall {
+	b.Helper()
+	session, err := s.API.As(alice).Create(b.Context(), callplane.NewSession{Kind: "audio"})
+	require.NoError(b, err)
+	token := s.Token(b, session.SessionID, alice)
+	recording, err := replay.Load("clean")
+	require.NoError(b, err)
+	c := &watchedCall{s: s, client: &http.Client{Transport: &http.Transport{}}, types: make(chan string, 100)}
+	b.Cleanup(c.client.CloseIdleConnections)
+	c.made = recording.For(token.RoomName, map[string]string{"alice": token.Identity}, fmt.Sprintf("n%d", n))
+	c.follow(b, session.SessionID)
+	for _, body := range c.made {
+		if event(body, "room_started") || event(body, "participant_joined") && bytes.Contains(body, []byte(token.Identity)) {
+			request, err := c.webhook(b.Context(), body)
+			require.NoError(b, err)
+			require.NoError(b, c.send(request))
+		}
+	}
+	require.NoError(b, c.await("call.participant.joined"))
+	_, err = c.toggle(b.Context()) // connections, prepared statements
+	require.NoError(b, err)
+	return c
+}
+
+func event(webhook []byte, name string) bool {
+	return bytes.Contains(webhook, []byte(`"event":"`+name+`"`))
+}
+
+// toggle publishes a track, or takes it back, and tells how long it took until the stream said so.
+func (c *watchedCall) toggle(ctx context.Context) (time.Duration, error) {
+	name, then := "track_published", "call.track.published"
+	if c.toggles%2 == 1 {
+		name, then = "track_unpublished", "call.track.unpublished"
+	}
+	at := slices.IndexFunc(c.made, func(body []byte) bool { return event(body, name) })
+	body := bytes.ReplaceAll(c.made[at], []byte(`"sid":"TR_`), fmt.Appendf(nil, `"sid":"TR_%d`, c.toggles/2))
+	body = bytes.ReplaceAll(body, []byte(`"id":"EV_`), fmt.Appendf(nil, `"id":"EV_%d`, c.toggles))
+	c.toggles++
+	request, err := c.webhook(ctx, body)
+	if err != nil {
+		return 0, err
+	}
+	began := time.Now()
+	if err := c.send(request); err != nil {
+		return 0, err
+	}
+	err = c.await(then)
+	return time.Since(began), err
+}
+
+func (c *watchedCall) webhook(ctx context.Context, body []byte) (*http.Request, error) {
+	authorization, err := replay.Sign(c.s.LiveKit.APIKey, c.s.LiveKit.APISecret, body)
+	if err != nil {
+		return nil, err
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, c.s.WebhookURL(), bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	request.Header = http.Header{"Content-Type": {"application/webhook+json"}, "Authorization": {authorization}}
+	return request, nil
+}
+
+// send sends a webhook on the connection of the one before, as LiveKit does.
+func (c *watchedCall) send(request *http.Request) error {
+	response, err := c.client.Do(request)
+	if err != nil {
+		return err
+	}
+	said, err := io.ReadAll(response.Body)
+	if err = errors.Join(err, response.Body.Close()); err == nil && response.StatusCode != http.StatusOK {
+		err = fmt.Errorf("a webhook is answered %d: %s", response.StatusCode, said)
+	}
+	return err
+}
+
+// follow reads the session's stream until the benchmark ends.
+func (c *watchedCall) follow(b *testing.B, sessionID string) {
+	b.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, c.s.API.Base()+"/v1/call/sessions/"+sessionID+"/events", nil)
+	require.NoError(b, err)
+	request.Header = http.Header{"Accept": {"text/event-stream"}, "X-User-Id": {alice}}
+	response, err := c.client.Do(request)
+	require.NoError(b, err)
+	require.Equal(b, http.StatusOK, response.StatusCode)
+	var reading sync.WaitGroup
+	reading.Go(func() {
+		lines := bufio.NewScanner(response.Body)
+		for lines.Scan() {
+			if found, ok := strings.CutPrefix(lines.Text(), "event: "); ok {
+				c.types <- found
+			}
+		}
+	})
+	b.Cleanup(func() {
+		cancel()
+		reading.Wait()
+		_ = response.Body.Close()
+	})
+}
+
+// await waits for an event of the type.
+func (c *watchedCall) await(eventType string) error {
+	late := time.NewTimer(stack.Patience)
+	defer late.Stop()
+	for {
+		select {
+		case found := <-c.types:
+			if found == eventType {
+				return nil
+			}
+		case <-late.C:
+			return fmt.Errorf("%s does not come", eventType)
+		}
+	}
+}
+
+// floor is what has to happen at least.
+type floor struct {
+	databases [2]*pgx.Conn
+	channel   *amqp.Channel
+	body      []byte
+}
+
+const floorQueue = "floor"
+
+func newFloor(b *testing.B, s *stack.Stack) *floor {
+	b.Helper()
+	f := &floor{body: bytes.Repeat([]byte("x"), 500)}
+	for i, db := range []stack.Database{s.BridgeDB, s.SessionsDB} {
+		conn, err := pgx.Connect(b.Context(), db.OwnerURL)
+		require.NoError(b, err)
+		b.Cleanup(func() { _ = conn.Close(context.Background()) })
+		_, err = conn.Exec(b.Context(), "CREATE TABLE floor (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, body bytea NOT NULL)")
+		require.NoError(b, err)
+		f.databases[i] = conn
+	}
+	broker, err := amqp.Dial(s.Vhost.URL("admin"))
+	require.NoError(b, err)
+	b.Cleanup(func() { _ = broker.Close() })
+	f.channel, err = broker.Channel()
+	require.NoError(b, err)
+	require.NoError(b, f.channel.Confirm(false))
+	_, err = f.channel.QueueDeclare(floorQueue, true, false, false, false, amqp.Table{"x-queue-type": "quorum", "x-max-length": int32(1000)})
+	require.NoError(b, err)
+	return f
+}
+
+// measure does it once.
+func (f *floor) measure(b *testing.B) time.Duration {
+	b.Helper()
+	began := time.Now()
+	f.commit(b, 0)
+	confirm, err := f.channel.PublishWithDeferredConfirm("", floorQueue, true, false,
+		amqp.Publishing{DeliveryMode: amqp.Persistent, Body: f.body})
+	require.NoError(b, err)
+	confirmed, err := confirm.WaitContext(b.Context())
+	require.NoError(b, err)
+	require.True(b, confirmed)
+	f.commit(b, 1)
+	return time.Since(began)
+}
+
+func (f *floor) commit(b *testing.B, which int) {
+	b.Helper()
+	_, err := f.databases[which].Exec(b.Context(), "INSERT INTO floor (body) VALUES ($1)", f.body)
+	require.NoError(b, err)
+}
