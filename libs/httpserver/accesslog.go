@@ -1,6 +1,7 @@
 package httpserver
 
 import (
+	"context"
 	"log/slog"
 	"net/http"
 	"slices"
@@ -9,29 +10,52 @@ import (
 	"github.com/gin-gonic/gin"
 )
 
-// accessLog writes one line a request, without its query and headers, which may hold secrets. The cause that Fail was given is on it: that
-// is where an error is logged, once.
+// accessLog writes one line a request, without its query and headers, which may hold secrets; for a stream at its end. The cause that Fail
+// was given is on it: that is where an error is logged, once.
 func accessLog(log *slog.Logger, quiet []string) gin.HandlerFunc {
 	return func(c *gin.Context) {
 		start := time.Now()
 		defer func() { // Also of a handler that was ended by a panic.
-			status := c.Writer.Status()
-			attrs := []slog.Attr{
-				slog.String("method", c.Request.Method),
-				slog.String("route", c.FullPath()),
-				slog.String("path", c.Request.URL.EscapedPath()),
-				slog.Int("status", status),
-				slog.Int("bytes", max(0, c.Writer.Size())),
-				slog.Duration("duration", time.Since(start)),
-				slog.String("client", c.ClientIP()),
+			line := accessLine{
+				start: start, method: c.Request.Method, route: c.FullPath(), path: c.Request.URL.EscapedPath(), status: c.Writer.Status(),
+				client: c.ClientIP(), quiet: slices.Contains(quiet, c.FullPath()),
 			}
+			if stream := begun(c); stream != nil {
+				stream.ended = func(s *Stream, err error) { line.write(s.ctx, log, s.sent, err) }
+				return
+			}
+			var err error
 			if last := c.Errors.Last(); last != nil {
-				attrs = append(attrs, slog.String("error", last.Err.Error()))
+				err = last.Err
 			}
-			log.LogAttrs(c.Request.Context(), accessLevel(status, slices.Contains(quiet, c.FullPath())), "request", attrs...)
+			line.write(c.Request.Context(), log, max(0, c.Writer.Size()), err)
 		}()
 		c.Next()
 	}
+}
+
+// accessLine is what is known of a request before its end.
+type accessLine struct {
+	start                       time.Time
+	method, route, path, client string
+	status                      int
+	quiet                       bool
+}
+
+func (l accessLine) write(ctx context.Context, log *slog.Logger, bytes int, err error) {
+	attrs := []slog.Attr{
+		slog.String("method", l.method),
+		slog.String("route", l.route),
+		slog.String("path", l.path),
+		slog.Int("status", l.status),
+		slog.Int("bytes", bytes),
+		slog.Duration("duration", time.Since(l.start)),
+		slog.String("client", l.client),
+	}
+	if err != nil {
+		attrs = append(attrs, slog.String("error", err.Error()))
+	}
+	log.LogAttrs(ctx, accessLevel(l.status, l.quiet), "request", attrs...)
 }
 
 func accessLevel(status int, quiet bool) slog.Level {

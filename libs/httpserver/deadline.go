@@ -11,11 +11,10 @@ import (
 )
 
 // deadline ends the context of a handler after limit. A handler that gives up because of it without an answer of its own has answered 503.
-// Long-lived streams lift it by BeginStream.
+// Streams that handlers begin go on without it.
 func deadline(limit time.Duration) gin.HandlerFunc {
 	return func(c *gin.Context) {
-		unlimited := c.Request.Context()
-		ctx, cancel := context.WithTimeout(context.WithValue(unlimited, unlimitedKey{}, unlimited), limit)
+		ctx, cancel := context.WithTimeout(c.Request.Context(), limit)
 		defer cancel()
 		c.Request = c.Request.WithContext(ctx)
 		c.Next()
@@ -24,5 +23,3 @@ func deadline(limit time.Duration) gin.HandlerFunc {
 		}
 	}
 }
-
-type unlimitedKey struct{}

@@ -40,7 +40,7 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// NewEngine returns an engine with, from the outside in: request id, trace, access log, metrics, recovery from panics, the limit of the body
+// NewEngine returns an engine with, from the outside in: what lets streams go on (BeginStream), request id, trace, access log, metrics, recovery from panics, the limit of the body
 // and the deadline of the handler. Unknown routes and wrong methods answer 404 not_found and 405 method_not_allowed. Path
 // parameters are unescaped after routing, so that one may hold a slash.
 func NewEngine(options Options) *gin.Engine {
@@ -57,6 +57,7 @@ func NewEngine(options Options) *gin.Engine {
 	}
 	_ = engine.SetTrustedProxies(proxies) // Fails on text that is no prefix only.
 	engine.Use(
+		streams(options.Log),
 		requestID(),
 		tracing(options.Service),
 		traceID(),

@@ -21,7 +21,7 @@ func metrics(registerer prometheus.Registerer) gin.HandlerFunc {
 	}, []string{"method", "route", "status"})
 	active := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "http_server_active_requests",
-		Help: "Requests that are being handled.",
+		Help: "Requests that are being handled; a stream only until it has begun.",
 	})
 	registerer.MustRegister(duration, active)
 	return func(c *gin.Context) {
@@ -29,7 +29,7 @@ func metrics(registerer prometheus.Registerer) gin.HandlerFunc {
 		active.Inc()
 		defer func() {
 			active.Dec()
-			if isStream(c) {
+			if begun(c) != nil {
 				return // How long somebody listens says nothing of how fast answers are.
 			}
 			duration.WithLabelValues(knownMethod(c.Request.Method), knownRoute(c.FullPath()), strconv.Itoa(c.Writer.Status())).

@@ -1,6 +1,7 @@
 package httpserver
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -23,13 +24,18 @@ func recovery(log *slog.Logger) gin.HandlerFunc {
 			if failure == http.ErrAbortHandler { //nolint:errorlint // net/http compares the value itself too.
 				panic(failure)
 			}
-			log.ErrorContext(c.Request.Context(), "handler panicked",
-				slog.String("panic", fmt.Sprint(failure)), slog.String("stack", string(debug.Stack())))
+			err := panicked(c.Request.Context(), log, failure)
 			if c.Writer.Written() {
 				panic(http.ErrAbortHandler)
 			}
-			Fail(c, problem.Internal, fmt.Errorf("panic: %v", failure))
+			Fail(c, problem.Internal, err)
 		}()
 		c.Next()
 	}
+}
+
+// panicked logs what a handler panicked with, from where, and returns it as an error. It is to be called by the deferred function that recovers.
+func panicked(ctx context.Context, log *slog.Logger, failure any) error {
+	log.ErrorContext(ctx, "handler panicked", slog.String("panic", fmt.Sprint(failure)), slog.String("stack", string(debug.Stack())))
+	return fmt.Errorf("panic: %v", failure)
 }

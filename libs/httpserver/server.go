@@ -46,6 +46,7 @@ type Server struct {
 	name     string
 	log      *slog.Logger
 	http     *http.Server
+	streams  *openStreams
 	listener net.Listener
 	done     chan struct{}
 	failed   chan error
@@ -54,10 +55,11 @@ type Server struct {
 // NewServer returns a server that does not listen yet.
 func NewServer(options ServerOptions) *Server {
 	options = options.withDefaults()
+	streams := &openStreams{}
 	return &Server{
-		name: options.Name, log: options.Log, done: make(chan struct{}), failed: make(chan error, 1),
+		name: options.Name, log: options.Log, done: make(chan struct{}), failed: make(chan error, 1), streams: streams,
 		http: &http.Server{
-			Addr: options.Addr, Handler: options.Handler,
+			Addr: options.Addr, Handler: options.Handler, BaseContext: streams.under,
 			ReadHeaderTimeout: options.ReadHeaderTimeout, ReadTimeout: options.ReadTimeout,
 			WriteTimeout: options.WriteTimeout, IdleTimeout: options.IdleTimeout, MaxHeaderBytes: options.MaxHeaderBytes,
 			// What clients do wrong on the wire is theirs: it must not fill the log.
@@ -98,13 +100,17 @@ func (s *Server) Failed() <-chan error { return s.failed }
 // OnShutdown has do called when Shutdown begins: the place to end what would go on for ever. To be called before Start.
 func (s *Server) OnShutdown(do func()) { s.http.RegisterOnShutdown(do) }
 
-// Shutdown takes no more connections and waits for the requests in hand; those that are left when ctx ends are cut.
+// Shutdown takes no more connections and waits for the requests in hand and the streams; those that are left when ctx ends are cut.
 func (s *Server) Shutdown(ctx context.Context) error {
 	if s.listener == nil {
 		return nil
 	}
 	err := s.http.Shutdown(ctx)
+	if err == nil {
+		err = s.streams.wait(ctx)
+	}
 	if err != nil {
+		s.streams.cutAll()
 		err = errors.Join(fmt.Errorf("shut %s down: %w; cut what was left", s.name, err), s.http.Close())
 	}
 	<-s.done

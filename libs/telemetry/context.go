@@ -3,6 +3,8 @@ package telemetry
 import (
 	"context"
 	"log/slog"
+
+	"go.opentelemetry.io/otel/trace"
 )
 
 type requestIDKey struct{}
@@ -40,4 +42,17 @@ func hasKey(attrs []slog.Attr, key string) bool {
 		}
 	}
 	return false
+}
+
+// Detach returns a context whose log lines and spans belong where those of ctx do. It holds nothing else of ctx, does not end with it, and
+// keeps no span open: it is for what goes on for long after a request.
+func Detach(ctx context.Context) context.Context {
+	detached := trace.ContextWithSpanContext(context.Background(), trace.SpanContextFromContext(ctx))
+	if id := RequestID(ctx); id != "" {
+		detached = WithRequestID(detached, id)
+	}
+	if attrs, ok := ctx.Value(attrsKey{}).([]slog.Attr); ok {
+		detached = WithAttrs(detached, attrs...)
+	}
+	return detached
 }

@@ -54,6 +54,28 @@ func TestLogLinesCarryWhatTheContextKnows(t *testing.T) {
 	assert.NotContains(t, output.String(), "trace_id")
 }
 
+// TestDetachKeepsWhatLogLinesTell: and neither the context's end nor anything else that it holds.
+func TestDetachKeepsWhatLogLinesTell(t *testing.T) {
+	var output bytes.Buffer
+	log, err := telemetry.NewLogger(&output, telemetry.FormatJSON, "info", "test")
+	require.NoError(t, err)
+	type key struct{}
+	span := trace.NewSpanContext(trace.SpanContextConfig{TraceID: trace.TraceID{1}, SpanID: trace.SpanID{2}, TraceFlags: trace.FlagsSampled})
+	ctx, cancel := context.WithCancel(context.WithValue(trace.ContextWithSpanContext(t.Context(), span), key{}, "heavy"))
+	ctx = telemetry.WithAttrs(telemetry.WithRequestID(ctx, "req-1"), slog.String("thing_id", "one"))
+	detached := telemetry.Detach(ctx)
+	cancel()
+	require.NoError(t, detached.Err())
+	require.Nil(t, detached.Value(key{}))
+	log.InfoContext(detached, "later")
+	for _, want := range []string{`"trace_id":"01`, `"span_id":"02`, `"request_id":"req-1"`, `"thing_id":"one"`} {
+		require.Contains(t, output.String(), want)
+	}
+	output.Reset()
+	log.InfoContext(telemetry.Detach(t.Context()), "bare")
+	require.NotContains(t, output.String(), "_id")
+}
+
 func TestNewLoggerRefusesWhatItDoesNotKnow(t *testing.T) {
 	_, err := telemetry.NewLogger(io.Discard, "xml", "info", "test")
 	require.ErrorContains(t, err, "use json or text")

@@ -8,6 +8,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"net"
@@ -39,6 +40,7 @@ const (
 type alone struct {
 	b       *testing.B
 	address string
+	admin   string
 	pid     int
 }
 
@@ -51,11 +53,12 @@ func startAlone(b *testing.B) *alone {
 	said, err := build.CombinedOutput()
 	require.NoError(b, err, "%s", said)
 	appURL, _ := testkit.Postgres(b).Database(b, "sessions", migrate)
-	r := &alone{b: b, address: "127.0.0.1:" + strconv.Itoa(testkit.FreePort(b))}
+	local := func() string { return "127.0.0.1:" + strconv.Itoa(testkit.FreePort(b)) }
+	r := &alone{b: b, address: local(), admin: local()}
 	var log bytes.Buffer
 	process := exec.Command(binary)
 	process.Env = append(os.Environ(), "DATABASE_URL="+appURL, "MIGRATE_ON_START=false", "AMQP_URL="+testkit.Rabbit(b).Vhost(b).URL("sessions"),
-		"AUTH_MODE=dev", "HTTP_ADDR="+r.address, "ADMIN_ADDR=127.0.0.1:"+strconv.Itoa(testkit.FreePort(b)), "LOG_LEVEL=warn")
+		"AUTH_MODE=dev", "HTTP_ADDR="+r.address, "ADMIN_ADDR="+r.admin, "LOG_LEVEL=warn")
 	process.Stdout, process.Stderr = &log, &log
 	process.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	require.NoError(b, process.Start())
@@ -99,6 +102,53 @@ func (r *alone) rss() float64 {
 	}
 	r.b.Fatal("the kernel does not say how much memory the process has")
 	return 0
+}
+
+// admins returns what the service says on its admin address.
+func (r *alone) admins(path string) ([]byte, error) {
+	request, err := http.NewRequestWithContext(r.b.Context(), http.MethodGet, "http://"+r.admin+path, nil)
+	if err != nil {
+		return nil, err
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return nil, err
+	}
+	body, err := io.ReadAll(response.Body)
+	return body, errors.Join(err, response.Body.Close())
+}
+
+// gauge returns a metric of the service that has no labels.
+func (r *alone) gauge(name string) float64 {
+	r.b.Helper()
+	text, err := r.admins("/metrics")
+	require.NoError(r.b, err)
+	for line := range strings.Lines(string(text)) {
+		if value, found := strings.CutPrefix(line, name+" "); found {
+			number, err := strconv.ParseFloat(strings.TrimSpace(value), 64)
+			require.NoError(r.b, err)
+			return number
+		}
+	}
+	r.b.Fatalf("the service has no metric %s", name)
+	return 0
+}
+
+// profiles is where profiles of the service are written, taken while all streams are open.
+var profiles = flag.String("profiles", "", "directory for profiles of the benchmarked service; none: no profiles")
+
+// profile writes a profile of the service, where they are asked for. The one of its CPU is of the next seconds.
+func (r *alone) profile(name, path string) {
+	if *profiles == "" {
+		return
+	}
+	body, err := r.admins("/debug/pprof/" + path)
+	if err == nil {
+		err = os.WriteFile(filepath.Join(*profiles, name), body, 0o600)
+	}
+	if err != nil {
+		r.b.Error(err)
+	}
 }
 
 // send makes a request and decodes the answer.
@@ -181,7 +231,8 @@ func (r *alone) listen(path, user string, session int, events chan<- heard) (net
 }
 
 // BenchmarkOpenStreams tells what ten thousand open streams of one replica cost in memory, and how long a change of a session takes to
-// arrive at its streams while all are open: changes one after the other, each seen by all members.
+// arrive at its streams while all are open: changes one after the other, each seen by all members. Their answers (change-p50 and change-p99)
+// say how much of that is the change itself.
 func BenchmarkOpenStreams(b *testing.B) {
 	r := startAlone(b)
 	ids := make([]string, benchedStreams/benchedMembers)
@@ -216,13 +267,18 @@ func BenchmarkOpenStreams(b *testing.B) {
 		conns[n], err = r.listen(path, fmt.Sprintf("u%d-%d", session, member), session, events)
 		return err
 	})
-	opened := r.rss()
-	var latencies []time.Duration
+	opened, stacks, heap := r.rss(), r.gauge("go_memstats_stack_inuse_bytes"), r.gauge("go_memstats_heap_inuse_bytes")
+	r.profile("heap.pprof", "heap?gc=1")
+	r.profile("goroutines.txt", "goroutine?debug=1")
+	var profiling sync.WaitGroup
+	profiling.Go(func() { r.profile("cpu.pprof", "profile?seconds=4") })
+	var latencies, changes []time.Duration
 	for n := 0; b.Loop(); n++ {
 		session := n % len(ids)
 		began := time.Now()
 		_, err := r.send(http.MethodPatch, "/v1/call/sessions/"+ids[session], fmt.Sprintf("u%d-0", session), fmt.Sprintf(`{"title":"%d"}`, n))
 		require.NoError(b, err)
+		changes = append(changes, time.Since(began))
 		for range benchedMembers {
 			select {
 			case e := <-events:
@@ -233,12 +289,17 @@ func BenchmarkOpenStreams(b *testing.B) {
 			}
 		}
 	}
-	slices.Sort(latencies)
-	at := func(p int) float64 { return float64(latencies[(len(latencies)-1)*p/100].Microseconds()) / 1000 }
-	b.ReportMetric(at(50), "p50-ms")
-	b.ReportMetric(at(99), "p99-ms")
+	profiling.Wait()
+	for name, of := range map[string][]time.Duration{"": latencies, "change-": changes} {
+		slices.Sort(of)
+		for _, p := range []int{50, 99} {
+			b.ReportMetric(float64(of[(len(of)-1)*p/100].Microseconds())/1000, fmt.Sprintf("%sp%d-ms", name, p))
+		}
+	}
 	b.ReportMetric(before/1024, "before-MiB")
 	b.ReportMetric(opened/1024, "opened-MiB")
+	b.ReportMetric(stacks/(1<<20), "stacks-MiB")
+	b.ReportMetric(heap/(1<<20), "heap-MiB")
 	b.ReportMetric(r.rss()/1024, "after-MiB")
 	b.ReportMetric((opened-before)/benchedStreams, "KiB/stream")
 }

@@ -65,7 +65,7 @@ func (r *running) stream(path, user, lastID string, enough func(streamed) bool) 
 			one = streamed{}
 		}
 	}
-	return got, nil
+	return got, lines.Err() //nolint:wrapcheck // nil where it ended in order.
 }
 
 // newCall creates a session of alice's with bob.

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -36,8 +37,28 @@ type bundle struct {
 	clock    *memory.Clock
 	tokens   *memory.Tokens
 	counters *memory.Counters
-	log      *bytes.Buffer
+	log      *logged
 	hub      *live.Hub
+}
+
+// logged is what was logged; streams do so when nobody waits for them.
+type logged struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+// Write implements io.Writer.
+func (l *logged) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+// String returns all of it.
+func (l *logged) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
 }
 
 func setup(t *testing.T) *bundle {
@@ -59,7 +80,7 @@ type wholeStore interface {
 func setupWith(t *testing.T, store wholeStore, change ...func(*httpapi.API, *httpserver.Options)) *bundle {
 	t.Helper()
 	b := &bundle{
-		t: t, store: store, clock: memory.NewClock(portstest.Start), tokens: &memory.Tokens{}, counters: &memory.Counters{}, log: &bytes.Buffer{},
+		t: t, store: store, clock: memory.NewClock(portstest.Start), tokens: &memory.Tokens{}, counters: &memory.Counters{}, log: &logged{},
 	}
 	options := httpserver.Options{
 		Service: "sessions", Log: slog.New(slog.NewTextHandler(b.log, &slog.HandlerOptions{Level: slog.LevelDebug})), HandlerTimeout: 5 * time.Second,

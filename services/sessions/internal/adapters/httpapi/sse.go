@@ -5,8 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"log/slog"
 	"math/rand/v2"
 	"mime"
 	"net/http"
@@ -17,7 +15,6 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/callplane/callplane/libs/httpserver"
-	"github.com/callplane/callplane/libs/telemetry"
 	"github.com/callplane/callplane/services/sessions/internal/app/live"
 )
 
@@ -42,72 +39,80 @@ type follower interface {
 }
 
 // streamOf sends what the follower says, as events of the HTML standard (section 9.2), until either side ends it.
-func (a API) streamOf(c *gin.Context, from follower, attrs ...slog.Attr) {
-	defer from.Close()
+func (a API) streamOf(c *gin.Context, from follower) {
 	c.Header("Content-Type", mediaEventStream)
 	c.Header("Cache-Control", "no-store, no-transform")
 	c.Header("X-Accel-Buffering", "no") // or nginx would collect what is sent
-	out, err := httpserver.BeginStream(c, slowReader)
-	if err == nil {
-		err = follow(telemetry.WithAttrs(out.Context(), attrs...), out, from)
-	}
+	err := httpserver.BeginStream(c, slowReader, func(out *httpserver.Stream) error {
+		defer from.Close()
+		return follow(out, from)
+	})
 	if err != nil {
-		_ = c.Error(err) // The access log tells it.
+		from.Close()
+		fail(c, err)
 	}
 }
 
 // follow returns nil where the stream ended in order or the client is gone.
-func follow(ctx context.Context, out *httpserver.Stream, from follower) error {
+func follow(out *httpserver.Stream, from follower) error {
+	ctx := out.Context()
 	for {
 		messages, err := from.Next(ctx)
 		switch {
 		case errors.Is(err, live.ErrDraining):
-			_, _ = fmt.Fprintf(out, "retry: %d\n\n", minComeBack+rand.IntN(maxComeBack-minComeBack)) //nolint:gosec // Not a secret.
-			return flushed(out)
+			_, err = fmt.Fprintf(out, "retry: %d\n\n", minComeBack+rand.IntN(maxComeBack-minComeBack)) //nolint:gosec // Not a secret.
+			return cut(err)
 		case ctx.Err() != nil, errors.Is(err, live.ErrExpired), errors.Is(err, live.ErrRemoved), errors.Is(err, live.ErrDeleted):
 			return nil //nolint:nilerr // The stream is over, as it should be.
 		case err != nil:
 			return err
 		}
-		for _, message := range messages {
-			if err := writeMessage(out, message); err != nil {
-				return cut(err)
-			}
-		}
-		if len(messages) == 0 {
-			_, _ = io.WriteString(out, ":\n\n") // Whether it could be sent, flushing tells.
-		}
-		if err := flushed(out); err != nil {
-			return err
+		if err := send(out, messages); err != nil {
+			return cut(err)
 		}
 	}
-}
-
-func flushed(out *httpserver.Stream) error {
-	if err := out.Flush(); err != nil {
-		return cut(err)
-	}
-	return nil
 }
 
 func cut(err error) error {
+	if err == nil {
+		return nil
+	}
 	return fmt.Errorf("the client does not take the stream and was cut off: %w", err)
+}
+
+// send sends messages; none are a heartbeat.
+func send(out *httpserver.Stream, messages []live.Message) error {
+	for _, message := range messages {
+		if err := writeMessage(out, message); err != nil {
+			return err
+		}
+	}
+	if len(messages) == 0 {
+		if _, err := out.WriteString(":\n\n"); err != nil {
+			return err //nolint:wrapcheck // The caller says what it is.
+		}
+	}
+	return out.Flush() //nolint:wrapcheck // As before.
 }
 
 // lineEnds would end a field; in JSON they are spaces between tokens.
 var lineEnds = strings.NewReplacer("\r", " ", "\n", " ")
 
-func writeMessage(out io.Writer, message live.Message) error {
+func writeMessage(out *httpserver.Stream, message live.Message) error {
 	data := message.Data
 	if bytes.ContainsAny(data, "\r\n") {
 		data = []byte(lineEnds.Replace(string(data)))
 	}
-	buffer := make([]byte, 0, len(data)+len(message.ID)+len(message.Type)+24)
-	buffer = append(append(buffer, "id: "...), message.ID...)
-	buffer = append(append(buffer, "\nevent: "...), message.Type...)
-	buffer = append(append(buffer, "\ndata: "...), data...)
-	_, err := out.Write(append(buffer, "\n\n"...))
-	return err //nolint:wrapcheck // The caller says what it is.
+	for _, text := range []string{"id: ", message.ID, "\nevent: ", message.Type, "\ndata: "} {
+		if _, err := out.WriteString(text); err != nil {
+			return err //nolint:wrapcheck // The caller says what it is.
+		}
+	}
+	_, err := out.Write(data)
+	if err == nil {
+		_, err = out.WriteString("\n\n")
+	}
+	return err //nolint:wrapcheck // As before.
 }
 
 // wantsStream tells whether the request asks for a stream rather than JSON: where Accept names it, and nothing else that fits more

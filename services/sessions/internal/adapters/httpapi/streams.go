@@ -1,8 +1,6 @@
 package httpapi
 
 import (
-	"log/slog"
-
 	"github.com/gin-gonic/gin"
 
 	"github.com/callplane/callplane/libs/problem"
@@ -32,7 +30,7 @@ func (a API) streamSession(c *gin.Context, id string) {
 		fail(c, err)
 		return
 	}
-	a.streamOf(c, stream, slog.String("session_id", id))
+	a.streamOf(c, stream)
 }
 
 // streamUser follows all sessions of the caller.

@@ -28,22 +28,22 @@ const userEvents = "/v1/call/events"
 // serving is the API behind a real server, whose hub runs.
 type serving struct {
 	*bundle
-	server *httptest.Server
+	server *httpserver.Server
 	client *http.Client
 }
 
 func serveStreams(t *testing.T, change ...func(*httpapi.API, *httpserver.Options)) *serving {
 	t.Helper()
-	s := &serving{bundle: setupWith(t, memory.NewStore(), change...)}
+	s := &serving{bundle: setupWith(t, memory.NewStore(), change...), client: &http.Client{Transport: &http.Transport{}}}
 	ctx, stop := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() { s.hub.Run(ctx) })
-	s.server = httptest.NewServer(s.engine)
-	s.client = s.server.Client()
+	s.server = httpserver.NewServer(httpserver.ServerOptions{Addr: "127.0.0.1:0", Handler: s.engine})
+	s.server.OnShutdown(s.hub.Drain)
+	require.NoError(t, s.server.Start(t.Context()))
 	t.Cleanup(func() {
-		s.server.CloseClientConnections()
-		s.hub.Drain()
-		s.server.Close()
+		s.client.CloseIdleConnections()
+		require.NoError(t, s.server.Shutdown(context.Background()))
 		stop()
 		running.Wait()
 	})
@@ -59,7 +59,7 @@ type eventStream struct {
 
 func (s *serving) stream(path, user string, header map[string]string) *eventStream {
 	s.t.Helper()
-	request, err := http.NewRequestWithContext(s.t.Context(), http.MethodGet, s.server.URL+path, nil)
+	request, err := http.NewRequestWithContext(s.t.Context(), http.MethodGet, "http://"+s.server.Addr()+path, nil)
 	require.NoError(s.t, err)
 	request.Header.Set("X-User-Id", user)
 	request.Header.Set("Accept", "text/event-stream")
@@ -85,6 +85,7 @@ func (e *eventStream) next() map[string]string {
 			fields[name] = value
 		}
 	}
+	require.NoError(e.t, e.lines.Err(), "it ends in order")
 	return nil
 }
 
@@ -221,7 +222,7 @@ func TestAStreamEndsWithItsToken(t *testing.T) {
 func TestAClientThatGoesFreesItsPlace(t *testing.T) {
 	s := serveStreams(t)
 	for range 10 {
-		conn, err := net.Dial("tcp", s.server.Listener.Addr().String())
+		conn, err := net.Dial("tcp", s.server.Addr())
 		require.NoError(t, err)
 		_, err = io.WriteString(conn, "GET "+userEvents+" HTTP/1.1\r\nHost: test\r\nX-User-Id: bob\r\n\r\n")
 		require.NoError(t, err)

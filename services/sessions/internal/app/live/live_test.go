@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -290,6 +291,40 @@ func TestStreamsEndWithTheReplicaAndTheToken(t *testing.T) {
 	}
 	_, err = live.FollowSession{Hub: r.hubs[0], Journal: r.store, Clock: r.clock}.Open(t.Context(), bob, live.SessionRequest{SessionID: id})
 	require.ErrorIs(t, err, live.ErrDraining)
+}
+
+// TestASilentStreamBeats: also where it is woken all the time, by sweeps and by what is not for its reader.
+func TestASilentStreamBeats(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := setup(t)
+		id := r.create(alice, "bob")
+		filtered := r.session(0, bob, live.SessionRequest{SessionID: id, After: r.log(id)[0], Types: []events.Type{events.CallEnded}})
+		bobs := r.user(0, bob, "")
+		take(t, bobs, 1) // ready
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		apply := app.ApplyEvent{Store: r.store, Clock: r.clock, IDs: memory.IDs{}, Counters: &memory.Counters{}}
+		var billing sync.WaitGroup
+		billing.Go(func() {
+			for ctx.Err() == nil {
+				if err := apply.Do(t.Context(), portstest.Said(t, id, portstest.NewID(t), portstest.Billed())); err != nil {
+					t.Error(err)
+				}
+				time.Sleep(3 * time.Second) // of the test's clock, which stands still while anything else goes on
+			}
+		})
+		for _, silent := range []stream{filtered, bobs} {
+			for range 2 {
+				began := time.Now()
+				messages, err := silent.Next(ctx)
+				require.NoError(t, err)
+				require.Empty(t, messages)
+				require.Equal(t, live.HeartbeatEvery, time.Since(began))
+			}
+		}
+		cancel()
+		billing.Wait()
+	})
 }
 
 // TestBillingIsKeptFromMembers: neither replay nor what comes live shows it to a member, on either kind of stream; the stream goes on behind

@@ -3,6 +3,7 @@ package live
 import (
 	"context"
 	"slices"
+	"time"
 
 	"github.com/callplane/callplane/contracts/events"
 	"github.com/callplane/callplane/services/sessions/internal/domain"
@@ -58,9 +59,13 @@ func (uc FollowSession) Open(ctx context.Context, caller domain.Principal, reque
 // Next waits for what comes next and returns it, in order; nothing where it was silent for HeartbeatEvery. The error says why the stream
 // ends: ErrDraining, ErrExpired, ErrRemoved, ErrDeleted, or that of the context.
 func (s *SessionStream) Next(ctx context.Context) ([]Message, error) {
+	silence := time.Now().Add(HeartbeatEvery)
 	for {
 		if err := s.ended(ctx); err != nil {
 			return nil, err
+		}
+		if !time.Now().Before(silence) {
+			return nil, nil // whatever it was that is not for the caller
 		}
 		entries, behind, gone := s.watch.after(s.seq)
 		switch {
@@ -75,10 +80,7 @@ func (s *SessionStream) Next(ctx context.Context) ([]Message, error) {
 				continue
 			}
 		case len(entries) == 0:
-			woken, err := s.wait(ctx, HeartbeatEvery)
-			if err != nil || !woken {
-				return nil, err
-			}
+			s.wait(ctx, silence)
 			continue
 		}
 		if behind && len(entries) == 0 {

@@ -84,11 +84,12 @@ func (p *pacing) ended(ctx context.Context) error {
 	return p.over
 }
 
-// wait returns nil when the stream is woken, or for has passed; or why the stream ends.
-func (p *pacing) wait(ctx context.Context, pause time.Duration) (woken bool, err error) {
-	if !p.expiry.IsZero() {
-		pause = min(pause, time.Until(p.expiry))
+// wait returns when the stream is woken, has expired, ends, or until has come.
+func (p *pacing) wait(ctx context.Context, until time.Time) {
+	if !p.expiry.IsZero() && p.expiry.Before(until) {
+		until = p.expiry
 	}
+	pause := time.Until(until)
 	if p.timer == nil {
 		p.timer = time.NewTimer(pause)
 	} else {
@@ -98,10 +99,8 @@ func (p *pacing) wait(ctx context.Context, pause time.Duration) (woken bool, err
 	case <-ctx.Done():
 	case <-p.hub.drained:
 	case <-p.signal:
-		woken = true
 	case <-p.timer.C:
 	}
-	return woken, p.ended(ctx)
 }
 
 // failedRead decides on an error of the journal: while it is away the stream waits, as its client would have to.
@@ -113,8 +112,8 @@ func (p *pacing) failedRead(ctx context.Context, err error) error {
 		return err
 	}
 	p.hub.log.WarnContext(ctx, "a stream can't read its log, trying again", slog.Any("error", err))
-	_, err = p.wait(ctx, minReadPause)
-	return err
+	p.wait(ctx, time.Now().Add(minReadPause))
+	return nil
 }
 
 // hidden says whether an event is kept from the caller.

@@ -11,8 +11,8 @@ import (
 
 const (
 	sweepEvery = time.Second
-	sweepShare = 10 // a sweep takes at most one part in so many of the time
-	sweepBatch = 500
+	sweepShare = 10   // a sweep takes at most one part in so many of the time
+	sweepBatch = 5000 // sessions or users a statement; many small ones take several times the time of a large one
 )
 
 // overlap is how far a user's stream goes back when it is resumed: by more than a transaction may last, so that what commits late is not
@@ -116,7 +116,7 @@ func (h *Hub) sweepUsers(ctx context.Context, since time.Time) (time.Time, error
 		}
 		for _, user := range batch {
 			for _, box := range boxes[user] {
-				box.add(tiding{sweep: &sweepFound{ends: found.Ends[user], since: since, asOf: found.AsOf}})
+				box.sweep(sweepFound{ends: found.Ends[user], since: since, asOf: found.AsOf})
 			}
 		}
 	}

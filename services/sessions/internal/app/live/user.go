@@ -21,7 +21,7 @@ type FollowUser struct {
 	Clock   ports.Clock
 }
 
-// UserStream is what is logged in a user's sessions from a moment on. It is for one goroutine.
+// UserStream is what is logged in a user's sessions from a moment on. It is for one goroutine; while that one waits, sweeps move its cursor.
 //
 // Its cursor is a moment by the store's clock. What everybody saw at that moment has been sent, so whatever has not been sent was logged
 // less than LongestTransaction before it, or later.
@@ -92,9 +92,13 @@ func (s *UserStream) beginNow(ctx context.Context) error {
 // Next waits for what comes next and returns it; nothing where it was silent for HeartbeatEvery. The error says why the stream ends:
 // ErrDraining, ErrExpired, or that of the context.
 func (s *UserStream) Next(ctx context.Context) ([]Message, error) {
+	silence := time.Now().Add(HeartbeatEvery)
 	for {
 		if err := s.ended(ctx); err != nil {
 			return nil, err
+		}
+		if !time.Now().Before(silence) {
+			return nil, nil // whatever it was that is not for the caller
 		}
 		if s.ready {
 			s.ready = false
@@ -110,12 +114,9 @@ func (s *UserStream) Next(ctx context.Context) ([]Message, error) {
 		if len(messages) > 0 {
 			return messages, nil
 		}
-		if s.behind {
-			continue
-		}
-		woken, err := s.wait(ctx, HeartbeatEvery)
-		if err != nil || !woken {
-			return nil, err
+		if !s.behind && s.box.rest(s) {
+			s.wait(ctx, silence)
+			s.box.rise()
 		}
 	}
 }
