@@ -37,7 +37,7 @@ type Stack struct {
 	Rooms            *lksdk.RoomServiceClient
 	SessionsDB       Database
 	BridgeDB         Database
-	Observed         *Observer // of all that is published
+	Observed         *Observer // of all that is published; nil where figures are taken
 
 	tokens secretList
 }
@@ -57,6 +57,11 @@ func New(t testing.TB) *Stack {
 // Prepare makes everything but the services, which Start starts, so that a test can have them start in any order.
 func Prepare(t testing.TB, broker *testkit.Broker) *Stack {
 	t.Helper()
+	return prepare(t, broker, true)
+}
+
+func prepare(t testing.TB, broker *testkit.Broker, observed bool) *Stack {
+	t.Helper()
 	bridgePort := testkit.FreePort(t)
 	s := &Stack{
 		BridgeURL: "http://127.0.0.1:" + strconv.Itoa(bridgePort),
@@ -69,8 +74,10 @@ func Prepare(t testing.TB, broker *testkit.Broker) *Stack {
 	s.Rooms = lksdk.NewRoomServiceClient(s.LiveKit.URL, s.LiveKit.APIKey, s.LiveKit.APISecret)
 	postgres := testkit.Postgres(t)
 	s.SessionsDB, s.BridgeDB = database(t, postgres, "sessions"), database(t, postgres, "bridge")
-	s.Observed = Observe(t, s.Vhost)
-	t.Cleanup(func() { s.checkObserved(t) }) // when the services have ended
+	if observed {
+		s.Observed = Observe(t, s.Vhost)
+		t.Cleanup(func() { s.checkObserved(t) }) // when the services have ended
+	}
 
 	sessionsPort := testkit.FreePort(t)
 	s.API = callplane.NewVia("http://127.0.0.1:"+strconv.Itoa(sessionsPort), conforming(t))
