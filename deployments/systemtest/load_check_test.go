@@ -64,8 +64,10 @@ func (l *load) check(t *testing.T) {
 		again += l.requirePublished(t, one.sessionID, log, made)
 		logged += len(log)
 	}
-	require.Empty(t, query(t, l.s.SessionsDB.AdminURL, "SELECT concat_ws(' ', session_id, type, event_id, reason, detail) FROM quarantine ORDER BY id"))
-	t.Logf("%d writes were acknowledged after %d retries; %d events are logged, %d were published again", l.acked.Load(), l.retried.Load(), logged, again)
+	require.Empty(t, query(t, l.s.SessionsDB.AdminURL,
+		"SELECT concat_ws(' ', session_id, type, event_id, reason, detail) FROM quarantine ORDER BY id"))
+	t.Logf("%d writes were acknowledged after %d retries; %d events are logged, %d were published again",
+		l.acked.Load(), l.retried.Load(), logged, again)
 }
 
 // logOf waits until the log of a session has all that the services have made of it, and gives it.
