@@ -22,6 +22,9 @@ const (
 	HintsExchange = "sessions.hints"
 	// PartitionsExchange carries no messages: its arguments hold the number of partitions, which the broker compares on each declaration.
 	PartitionsExchange = "call.partitions"
+	// RingExchange carries no messages and goes with the broker: its being there tells that the queues of the consistent-hash exchanges were
+	// bound in their order since the broker's last start. Who does that holds an exclusive queue of the same name meanwhile.
+	RingExchange = "call.ring"
 )
 
 // Broker users that may send events and commands. The broker checks that a message's user-id is that of the connection.

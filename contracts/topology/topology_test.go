@@ -126,6 +126,7 @@ func TestPermissionsFitTheTopology(t *testing.T) {
 		for _, q := range all.Queues {
 			assert.Regexp(t, configure, q.Name, p.User)
 		}
+		assert.Regexp(t, configure, topology.RingExchange, p.User)
 		for _, b := range all.Bindings {
 			assert.Regexp(t, read, b.Source, p.User)
 			assert.Regexp(t, write, b.Destination, p.User)

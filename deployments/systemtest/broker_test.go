@@ -34,7 +34,6 @@ func TestBrokerAway(t *testing.T) {
 
 	broker.Start(t)
 	s.AwaitReady(t)
-	observed := s.Observe(t) // The topology is there by now, and what was made before it may be published already.
 	webhooks := recordingFor(t, s, "clean", newSession(t, s).SessionID)
 
 	broker.Kill(t)
@@ -52,12 +51,12 @@ func TestBrokerAway(t *testing.T) {
 	broker.Start(t)
 	s.AwaitReady(t)
 	log := s.AwaitLog(t, made, alice, "call.created", "call.updated", "call.updated", "call.ended cancelled")
-	checkPublished(t, log, observed.Await(t, made, len(log)))
+	checkPublished(t, log, s.Observed.Await(t, made, len(log)))
 	replayedID := s.SessionOf(t, webhooks[0])
 	log = s.AwaitLog(t, replayedID, alice, recorded["clean"].log...)
 	requireLines(t, log, recorded["clean"].log...)
 	require.Equal(t, "ended", get(t, s, replayedID).Status)
-	checkPublished(t, log, observed.Await(t, replayedID, len(log)))
+	checkPublished(t, log, s.Observed.Await(t, replayedID, len(log)))
 	_ = s.Token(t, newSession(t, s).SessionID, alice)
 }
 

@@ -20,10 +20,9 @@ import (
 // TestCalls has everything that goes on side by side on one running stack.
 func TestCalls(t *testing.T) {
 	s := stack.New(t)
-	observed := s.Observe(t)
 	t.Cleanup(func() { verified(t, s) }) // when all of it is over
 	for name, test := range map[string]func(*testing.T, *stack.Stack){
-		"ended by everybody leaving": func(t *testing.T, s *stack.Stack) { wholeCall(t, s, observed) },
+		"ended by everybody leaving": wholeCall,
 		"ended by its owner":         endedByOwner,
 		"never joined":               cancelled,
 		"strangers see nothing":      strangers,
@@ -44,7 +43,7 @@ func TestCalls(t *testing.T) {
 }
 
 // wholeCall has two people in a call who both hang up: LiveKit finishes the room, and that ends the session.
-func wholeCall(t *testing.T, s *stack.Stack, observed *stack.Observer) {
+func wholeCall(t *testing.T, s *stack.Stack) {
 	session := newSession(t, s)
 	id := session.SessionID
 	require.Equal(t, `"1"`, session.ETag)
@@ -75,7 +74,7 @@ func wholeCall(t *testing.T, s *stack.Stack, observed *stack.Observer) {
 	requireLines(t, log[11:], "call.disconnected completed", "call.ended completed")
 
 	checkEnded(t, get(t, s, id), a, log)
-	checkPublished(t, log, observed.Await(t, id, len(log)))
+	checkPublished(t, log, s.Observed.Await(t, id, len(log)))
 }
 
 // checkEnded holds the session's body against the call that was.

@@ -18,7 +18,6 @@ func TestCrash(t *testing.T) {
 		t.Run(service, func(t *testing.T) {
 			t.Parallel()
 			s := stack.New(t)
-			observed := s.Observe(t)
 			victim := s.Sessions
 			if service == "bridge" {
 				victim = s.Bridge
@@ -55,7 +54,7 @@ func TestCrash(t *testing.T) {
 
 			// Published at least once each, also over a crash between the publishing and the note of it; never with another content.
 			content := map[string]string{}
-			for _, e := range observed.Await(t, id, len(log)) {
+			for _, e := range s.Observed.Await(t, id, len(log)) {
 				if before, twice := content[e.EventID]; twice {
 					require.Equal(t, before, string(e.Raw))
 				}

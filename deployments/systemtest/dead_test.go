@@ -5,7 +5,6 @@ package systemtest
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -18,9 +17,6 @@ import (
 	"github.com/callplane/callplane/deployments/systemtest/stack"
 	"github.com/callplane/callplane/libs/testkit"
 )
-
-// orchestrator is the broker user of a producer that is none of the services.
-const orchestrator = "orchestrator"
 
 // parkedMessage is what the command tells of one, as JSON.
 type parkedMessage struct {
@@ -35,33 +31,40 @@ type parkedMessage struct {
 }
 
 // dead runs the service's command as an operator would, with nothing but the broker's address, and gives its exit code and what it wrote.
-func dead(t *testing.T, s *stack.Stack, args ...string) (int, string) {
+func dead(t *testing.T, s *stack.Stack, service string, args ...string) (int, string) {
 	t.Helper()
-	return finish(t, stack.NewProcess("sessions", stack.Binary(t, "sessions"),
-		map[string]string{"AMQP_URL": s.Vhost.URL("sessions")}, append([]string{"dead"}, args...)...))
+	return finish(t, stack.NewProcess(service, stack.Binary(t, service),
+		map[string]string{"AMQP_URL": s.Vhost.URL(service)}, append([]string{"dead"}, args...)...))
+}
+
+// parked lists what a service has parked.
+func parked(t *testing.T, s *stack.Stack, service string) ([]parkedMessage, error) {
+	t.Helper()
+	code, said := dead(t, s, service, "list", "--json")
+	if code != 0 {
+		return nil, fmt.Errorf("dead list exits with %d: %s", code, said)
+	}
+	var list struct {
+		Items []parkedMessage `json:"items"`
+	}
+	if err := json.Unmarshal([]byte(said), &list); err != nil {
+		return nil, fmt.Errorf("reading %s: %w", said, err)
+	}
+	return list.Items, nil
 }
 
 // awaitParked waits until the list holds one message that was put back so often, and gives it.
 func awaitParked(t *testing.T, s *stack.Stack, requeues int) parkedMessage {
 	t.Helper()
-	var list struct {
-		Items []parkedMessage `json:"items"`
-	}
+	var list []parkedMessage
 	testkit.Eventually(t, 2*stack.Patience, func(context.Context) error {
-		code, said := dead(t, s, "list", "--json")
-		if code != 0 {
-			return fmt.Errorf("dead list exits with %d: %s", code, said)
+		var err error
+		if list, err = parked(t, s, "sessions"); err == nil && (len(list) != 1 || list[0].Requeues != requeues) {
+			err = fmt.Errorf("the list is %v", list)
 		}
-		list.Items = nil
-		if err := json.Unmarshal([]byte(said), &list); err != nil {
-			return fmt.Errorf("reading %s: %w", said, err)
-		}
-		if len(list.Items) != 1 || list.Items[0].Requeues != requeues {
-			return errors.New("the list is " + said)
-		}
-		return nil
+		return err
 	})
-	return list.Items[0]
+	return list[0]
 }
 
 // TestDeadMessages follows a message that nobody can accept: it is parked, listed, shown, put back by an operator, and parked once more.
@@ -69,69 +72,52 @@ func TestDeadMessages(t *testing.T) {
 	t.Parallel()
 	s := stack.New(t)
 	session := newSession(t, s).SessionID
-	code, said := dead(t, s, "list")
+	code, said := dead(t, s, "sessions", "list")
 	require.Zero(t, code, said)
 	require.NotContains(t, said, session)
 
 	const body = `{"eventType":"transcript.final","nothing":"more"}`
 	id := uuid.Must(uuid.NewV7()).String()
-	publishTranscript(t, s, amqp.Publishing{
+	s.Observed.ExpectInvalid(id)
+	publishTranscripts(t, s.Vhost, amqp.Publishing{
 		MessageId: id, UserId: orchestrator, DeliveryMode: amqp.Persistent, ContentType: "application/json",
 		Headers: amqp.Table{topology.HeaderSessionID: session}, Body: []byte(body),
 	})
-	parked := awaitParked(t, s, 0)
-	require.Equal(t, id, parked.ID)
-	require.NotEmpty(t, parked.Reason)
-	require.Equal(t, "transcript.final", parked.Type)
-	require.Equal(t, session, parked.SessionID)
-	require.Equal(t, orchestrator, parked.Sender)
-	require.NotNil(t, parked.ParkedAt)
-	code, said = dead(t, s, "list")
+	first := awaitParked(t, s, 0)
+	require.Equal(t, id, first.ID)
+	require.NotEmpty(t, first.Reason)
+	require.Equal(t, "transcript.final", first.Type)
+	require.Equal(t, session, first.SessionID)
+	require.Equal(t, orchestrator, first.Sender)
+	require.NotNil(t, first.ParkedAt)
+	code, said = dead(t, s, "sessions", "list")
 	require.Zero(t, code, said)
 	require.Contains(t, said, id)
 
-	code, said = dead(t, s, "show", id, "--json")
+	code, said = dead(t, s, "sessions", "show", id, "--json")
 	require.Zero(t, code, said)
 	var shown parkedMessage
 	require.NoError(t, json.Unmarshal([]byte(said), &shown), said)
 	require.Equal(t, body, shown.Body)
 	shown.Body = ""
-	require.Equal(t, parked, shown)
+	require.Equal(t, first, shown)
 
 	unknown := uuid.Must(uuid.NewV7()).String()
 	for _, verb := range []string{"show", "requeue"} {
-		code, said = dead(t, s, verb, unknown)
+		code, said = dead(t, s, "sessions", verb, unknown)
 		require.NotZero(t, code)
 		require.Contains(t, said, unknown)
 	}
 	for n, which := range []string{id, "--all"} {
-		code, said = dead(t, s, "requeue", which)
+		code, said = dead(t, s, "sessions", "requeue", which)
 		require.Zero(t, code, said)
 		require.Contains(t, said, "1 put back")
 		again := awaitParked(t, s, n+1)
-		require.Equal(t, []string{id, parked.Reason, parked.Type, session, orchestrator},
+		require.Equal(t, []string{id, first.Reason, first.Type, session, orchestrator},
 			[]string{again.ID, again.Reason, again.Type, again.SessionID, again.Sender}, "putting it back changes nothing of it")
-		require.True(t, again.ParkedAt.After(*parked.ParkedAt))
+		require.True(t, again.ParkedAt.After(*first.ParkedAt))
 	}
 	log, err := s.API.As(alice).Log(t.Context(), session)
 	require.NoError(t, err)
 	requireLines(t, log, "call.created")
-}
-
-// publishTranscript sends a message of the orchestrator's to the events exchange as a final transcript, and waits until the broker has confirmed it.
-func publishTranscript(t *testing.T, s *stack.Stack, message amqp.Publishing) {
-	t.Helper()
-	conn, err := amqp.Dial(s.Vhost.URL(orchestrator))
-	require.NoError(t, err)
-	defer conn.Close() //nolint:errcheck // It is confirmed.
-	ch, err := conn.Channel()
-	require.NoError(t, err)
-	require.NoError(t, ch.Confirm(false))
-	confirmation, err := ch.PublishWithDeferredConfirmWithContext(t.Context(), topology.EventsExchange, "transcript.final", true, false, message)
-	require.NoError(t, err)
-	ctx, cancel := context.WithTimeout(t.Context(), stack.Patience)
-	defer cancel()
-	confirmed, err := confirmation.WaitContext(ctx)
-	require.NoError(t, err)
-	require.True(t, confirmed)
 }

@@ -62,7 +62,6 @@ func TestKilledAnywhereInACreateWithAKey(t *testing.T) {
 	users := withTokens(t, s, map[string]string{"DATABASE_URL": by})
 	s.Sessions.Start(t)
 	s.AwaitSessions(t)
-	observed := s.Observe(t)
 	created := callplane.NewSession{Title: "once", Members: []callplane.Member{{UserID: bob, Role: "participant"}}}
 	followed := proxy.Follow("nobody-kills")
 	repeated(t, users.as("nobody-kills", time.Hour), created)
@@ -94,7 +93,7 @@ func TestKilledAnywhereInACreateWithAKey(t *testing.T) {
 		require.NoError(t, err)
 		require.True(t, replayed)
 		require.Equal(t, session, again)
-		requireOneCreation(t, s, observed, api, session.SessionID)
+		requireOneCreation(t, s, api, session.SessionID)
 	}
 	kills := 1
 	kill(proxy.HoldTorn, "user-torn", commit)
@@ -109,7 +108,7 @@ func TestKilledAnywhereInACreateWithAKey(t *testing.T) {
 }
 
 // requireOneCreation holds that the caller has one session, and that its beginning was logged and published once.
-func requireOneCreation(t *testing.T, s *stack.Stack, observed *stack.Observer, api *callplane.Client, sessionID string) {
+func requireOneCreation(t *testing.T, s *stack.Stack, api *callplane.Client, sessionID string) {
 	t.Helper()
 	list, err := api.List(t.Context(), "", 0)
 	require.NoError(t, err)
@@ -119,7 +118,7 @@ func requireOneCreation(t *testing.T, s *stack.Stack, observed *stack.Observer, 
 	requireLines(t, log, "call.created")
 	require.Equal(t, 1, count(t, s.SessionsDB.AdminURL, "SELECT count(*) FROM outbox WHERE partition_key = $1", sessionID))
 	ids := map[string]bool{}
-	for _, e := range observed.Await(t, sessionID, 1) {
+	for _, e := range s.Observed.Await(t, sessionID, 1) {
 		ids[e.EventID] = true // A crash between publishing and the note of it publishes again.
 	}
 	require.Len(t, ids, 1)

@@ -11,6 +11,8 @@ import (
 
 	"github.com/cespare/xxhash/v2"
 	"github.com/google/uuid"
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/trace"
 	"gorm.io/gorm"
 
 	"github.com/callplane/callplane/libs/postgres"
@@ -53,7 +55,8 @@ const InsertSQL = `INSERT INTO outbox (lane, partition_key, exchange, routing_ke
 	 ORDER BY o.n`
 
 // Insert adds rows in the order given, in the transaction tx. The W3C trace context of tx's context goes with them, unless their headers
-// have one. After the commit, Relay.Wake publishes them without waiting for the next poll.
+// have one; where it has none, as in what a timer does, they begin a trace. After the commit, Relay.Wake publishes them without waiting for
+// the next poll.
 func Insert(tx *gorm.DB, rows ...Row) error {
 	if len(rows) == 0 {
 		return nil
@@ -68,8 +71,14 @@ func Insert(tx *gorm.DB, rows ...Row) error {
 	return nil
 }
 
-// Arguments puts the named arguments of InsertSQL into args. The W3C trace context of ctx goes with the rows, unless their headers have one.
+// Arguments puts the named arguments of InsertSQL into args. The W3C trace context of ctx goes with the rows, unless their headers have one;
+// where it has none they begin a trace.
 func Arguments(ctx context.Context, args map[string]any, rows ...Row) error {
+	if !trace.SpanContextFromContext(ctx).IsValid() {
+		var span trace.Span
+		ctx, span = otel.Tracer("github.com/callplane/callplane/libs/outbox").Start(ctx, "insert into the outbox")
+		defer span.End()
+	}
 	lanes := make([]int16, len(rows))
 	texts := make([][]string, len(textArguments))
 	for i := range texts {

@@ -15,7 +15,8 @@ func DeclareOn(c *Connector, t topology.Topology) {
 	c.Each(func(ctx context.Context, conn *amqp.Connection) error { return Declare(ctx, conn, t) })
 }
 
-// Declare declares all of t, in its order; what is there already stays as it is. An object that is there with other settings, a missing
+// Declare declares all of t, in its order; what is there already stays as it is, but for the order of the queues of consistent-hash
+// exchanges, which a broker forgets when it ends. An object that is there with other settings, a missing
 // permission and a missing plugin are *FatalErrors.
 func Declare(ctx context.Context, conn *amqp.Connection, t topology.Topology) error {
 	ch, err := conn.Channel()
@@ -51,7 +52,7 @@ func Declare(ctx context.Context, conn *amqp.Connection, t topology.Topology) er
 			return declareError(err, "binding", b.Source+" to "+b.Destination, "")
 		}
 	}
-	return nil
+	return orderRings(ctx, conn, t)
 }
 
 // declareError makes errors of declaring that won't go away fatal, with what to do.

@@ -173,6 +173,26 @@ func (c *Client) Post(ctx context.Context, sessionID, eventType string, payload 
 	return logged, err
 }
 
+// PostOnce is Post with an id of the caller's, so that it may be repeated: the event is logged once.
+func (c *Client) PostOnce(ctx context.Context, sessionID, eventID, eventType string, payload any) (Event, error) {
+	var logged Event
+	_, err := c.do(ctx, request{
+		method: http.MethodPost, path: sessionPath(sessionID) + "/events", want: http.StatusCreated, again: http.StatusOK,
+		body: map[string]any{"eventId": eventID, "type": eventType, "payload": payload},
+	}, &logged)
+	return logged, err
+}
+
+// Checkpoint reads the id of the event that the client's principal has kept for a consumer. A refusal is a *Problem.
+func (c *Client) Checkpoint(ctx context.Context, sessionID, consumer string) (string, error) {
+	var kept struct {
+		EventID string `json:"eventId"`
+	}
+	path := sessionPath(sessionID) + "/checkpoints/" + url.PathEscape(consumer)
+	_, err := c.do(ctx, request{method: http.MethodGet, path: path, want: http.StatusOK}, &kept)
+	return kept.EventID, err
+}
+
 // Log reads the session's whole log, page by page.
 func (c *Client) Log(ctx context.Context, sessionID string) ([]Event, error) {
 	var all []Event
@@ -207,6 +227,7 @@ type request struct {
 	header       http.Header
 	body         any
 	want         int
+	again        int // the status of a repeat, where it is another
 }
 
 func sessionPath(sessionID string) string { return "/v1/call/sessions/" + url.PathEscape(sessionID) }
@@ -237,7 +258,7 @@ func (c *Client) do(ctx context.Context, r request, out any) (http.Header, error
 	if err != nil {
 		return nil, err
 	}
-	if a.status != r.want {
+	if a.status != r.want && (r.again == 0 || a.status != r.again) {
 		return nil, a.refusal(req)
 	}
 	if out == nil {

@@ -25,10 +25,13 @@ var Services = []string{"sessions", "bridge"}
 // built holds the binaries of this test process.
 var built = sync.OnceValues(buildAll)
 
-// Demo is the name of the demo among the binaries.
-const Demo = "demo"
+// The names of the demo and of the example among the binaries.
+const (
+	Demo         = "demo"
+	Orchestrator = "orchestrator"
+)
 
-// Binary gives the path of a service's binary, or the demo's, built with the race detector; all are built once for a test process.
+// Binary gives the path of a service's binary, the demo's or the example's, built with the race detector; all are built once for a test process.
 func Binary(t testing.TB, name string) string {
 	t.Helper()
 	dir, err := built()
@@ -50,19 +53,22 @@ func buildAll() (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), buildPatience)
 	defer cancel()
 	for _, service := range Services {
-		if err := build(ctx, filepath.Join("services", service), service, dir); err != nil {
+		if err := build(ctx, filepath.Join("services", service), "./cmd/"+service, filepath.Join(dir, service)); err != nil {
 			return "", err
 		}
 	}
-	return dir, build(ctx, filepath.Join("deployments", "systemtest"), Demo, dir)
+	if err := build(ctx, filepath.Join("deployments", "examples", Orchestrator), ".", filepath.Join(dir, Orchestrator)); err != nil {
+		return "", err
+	}
+	return dir, build(ctx, filepath.Join("deployments", "systemtest"), "./cmd/"+Demo, filepath.Join(dir, Demo))
 }
 
-// build builds a command of a module into dir.
-func build(ctx context.Context, module, name, dir string) error {
-	cmd := exec.CommandContext(ctx, "go", "build", "-race", "-o", filepath.Join(dir, name), "./cmd/"+name) //nolint:gosec // Fixed names.
+// build builds a command of a module.
+func build(ctx context.Context, module, command, binary string) error {
+	cmd := exec.CommandContext(ctx, "go", "build", "-race", "-o", binary, command) //nolint:gosec // Fixed names.
 	cmd.Dir = filepath.Join(testkit.Root(), module)
 	if output, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("building %s: %w\n%s", name, err, output)
+		return fmt.Errorf("building %s of %s: %w\n%s", command, module, err, output)
 	}
 	return nil
 }

@@ -13,7 +13,7 @@ import (
 // The bridge has the further settings.
 func Released(b *testing.B, bridge map[string]string) *Stack {
 	b.Helper()
-	s := Prepare(b, testkit.Rabbit(b))
+	s := prepare(b, testkit.Rabbit(b), false) // An observer would take its share of the broker.
 	s.Sessions, s.Bridge = s.released(b, s.Sessions, nil), s.released(b, s.Bridge, bridge)
 	s.Start(b)
 	s.AwaitReady(b)

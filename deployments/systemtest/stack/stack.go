@@ -17,7 +17,6 @@ import (
 
 	"github.com/callplane/callplane/deployments/systemtest/caller"
 	"github.com/callplane/callplane/deployments/systemtest/callplane"
-	"github.com/callplane/callplane/deployments/systemtest/replay"
 	"github.com/callplane/callplane/libs/testkit"
 )
 
@@ -38,6 +37,7 @@ type Stack struct {
 	Rooms            *lksdk.RoomServiceClient
 	SessionsDB       Database
 	BridgeDB         Database
+	Observed         *Observer // of all that is published; nil where figures are taken
 
 	tokens secretList
 }
@@ -57,6 +57,11 @@ func New(t testing.TB) *Stack {
 // Prepare makes everything but the services, which Start starts, so that a test can have them start in any order.
 func Prepare(t testing.TB, broker *testkit.Broker) *Stack {
 	t.Helper()
+	return prepare(t, broker, true)
+}
+
+func prepare(t testing.TB, broker *testkit.Broker, observed bool) *Stack {
+	t.Helper()
 	bridgePort := testkit.FreePort(t)
 	s := &Stack{
 		BridgeURL: "http://127.0.0.1:" + strconv.Itoa(bridgePort),
@@ -69,6 +74,10 @@ func Prepare(t testing.TB, broker *testkit.Broker) *Stack {
 	s.Rooms = lksdk.NewRoomServiceClient(s.LiveKit.URL, s.LiveKit.APIKey, s.LiveKit.APISecret)
 	postgres := testkit.Postgres(t)
 	s.SessionsDB, s.BridgeDB = database(t, postgres, "sessions"), database(t, postgres, "bridge")
+	if observed {
+		s.Observed = Observe(t, s.Vhost)
+		t.Cleanup(func() { s.checkObserved(t) }) // when the services have ended
+	}
 
 	sessionsPort := testkit.FreePort(t)
 	s.API = callplane.NewVia("http://127.0.0.1:"+strconv.Itoa(sessionsPort), conforming(t))
@@ -100,6 +109,13 @@ func (s *Stack) SetSessions(t testing.TB, settings map[string]string, secrets ..
 	}
 	s.Sessions = s.Sessions.With(settings)
 	s.own(t, s.Sessions)
+}
+
+// SetBridge is SetSessions for the bridge.
+func (s *Stack) SetBridge(t testing.TB, settings map[string]string) {
+	t.Helper()
+	s.Bridge = s.Bridge.With(settings)
+	s.own(t, s.Bridge)
 }
 
 // AwaitSessions waits until the sessions service is ready and has everything that it needs.
@@ -233,20 +249,6 @@ func (s *Stack) Join(t testing.TB, sessionID, user string) *caller.Caller {
 		t.Fatal(err)
 	}
 	return c
-}
-
-// Webhook sends a body to the bridge as LiveKit would, and gives the answer.
-func (s *Stack) Webhook(t testing.TB, body []byte) replay.Answer {
-	t.Helper()
-	authorization, err := replay.Sign(s.LiveKit.APIKey, s.LiveKit.APISecret, body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	answer, err := replay.Send(t.Context(), s.WebhookURL(), authorization, body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return answer
 }
 
 // RoomExists asks LiveKit whether it has the room.

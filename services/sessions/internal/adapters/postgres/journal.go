@@ -96,13 +96,13 @@ func (s *Store) Now(ctx context.Context) (time.Time, error) {
 	return now.UTC(), failed(ctx, "ask the time", err)
 }
 
-// theirs are the memberships of users, also those that ended since then. What is seen of a session lies from since_seq to until_seq.
+// theirs are the memberships of users, also those that ended after @changed. What is seen of a session lies from since_seq to until_seq.
 const theirs = `
 SELECT m.user_id, m.session_id, m.since_seq, NULL::bigint AS until_seq
   FROM members m WHERE m.user_id IN (SELECT json_array_elements_text(CAST(@users AS json)))
 UNION ALL
 SELECT f.user_id, f.session_id, f.since_seq, f.until_seq
-  FROM former_members f WHERE f.user_id IN (SELECT json_array_elements_text(CAST(@users AS json))) AND f.removed_at > @since`
+  FROM former_members f WHERE f.user_id IN (SELECT json_array_elements_text(CAST(@users AS json))) AND f.removed_at > @changed`
 
 // userStatement reads from what a user has seen on. The log of a session is gone back through only as far as something is new. The moment is
 // that of the statement's arrival, so it shows at least everything that was committed then.
@@ -112,7 +112,7 @@ WITH theirs AS (` + theirs + `), seen AS (
 ), found AS (
 	SELECT t.session_id, ` + loggedColumns + `
 	  FROM theirs t
-	  JOIN sessions s ON s.id = t.session_id AND s.last_logged_at > @since
+	  JOIN sessions s ON s.id = t.session_id AND s.last_logged_at > @changed
 	  LEFT JOIN seen ON seen.session_id = t.session_id
 	 CROSS JOIN LATERAL (
 		SELECT coalesce((SELECT o.seq FROM events o
@@ -128,7 +128,8 @@ SELECT moment.as_of, found.* FROM (SELECT statement_timestamp() AS as_of) moment
 
 // ReadUser implements ports.Journal.
 func (s *Store) ReadUser(ctx context.Context, request ports.UserRequest) (ports.UserPage, error) {
-	args, err := usersArguments([]string{request.UserID}, request.Since)
+	// A transaction may note that a session has changed, or a membership ended, before the event that tells of it is given its time.
+	args, err := usersArguments([]string{request.UserID}, request.Since.Add(-ports.LongestTransaction))
 	if err != nil {
 		return ports.UserPage{}, err
 	}
@@ -140,7 +141,7 @@ func (s *Store) ReadUser(ctx context.Context, request ports.UserRequest) (ports.
 	if err != nil {
 		return ports.UserPage{}, fmt.Errorf("read a user's logs: %w", err)
 	}
-	args["seen"], args["limit"] = string(encoded), request.Limit+1
+	args["since"], args["seen"], args["limit"] = request.Since.UTC(), string(encoded), request.Limit+1
 	var rows []struct {
 		SessionID *string
 		Seq       *int64
@@ -174,7 +175,7 @@ func (s *Store) ReadUser(ctx context.Context, request ports.UserRequest) (ports.
 const userEndsStatement = `
 WITH theirs AS (` + theirs + `), found AS (
 	SELECT t.user_id, t.session_id, max(least(s.last_seq, t.until_seq)) AS seq
-	  FROM theirs t JOIN sessions s ON s.id = t.session_id AND s.last_logged_at > @since
+	  FROM theirs t JOIN sessions s ON s.id = t.session_id AND s.last_logged_at > @changed
 	 GROUP BY t.user_id, t.session_id
 )
 SELECT moment.as_of, found.* FROM (SELECT statement_timestamp() AS as_of) moment LEFT JOIN found ON true`
@@ -207,10 +208,10 @@ func (s *Store) UserEnds(ctx context.Context, users []string, since time.Time) (
 	return found, nil
 }
 
-func usersArguments(users []string, since time.Time) (map[string]any, error) {
+func usersArguments(users []string, changed time.Time) (map[string]any, error) {
 	encoded, err := json.Marshal(users)
 	if err != nil {
 		return nil, fmt.Errorf("write a list of users: %w", err)
 	}
-	return map[string]any{"users": string(encoded), "since": since.UTC()}, nil
+	return map[string]any{"users": string(encoded), "changed": changed.UTC()}, nil
 }

@@ -23,8 +23,8 @@ type FollowUser struct {
 
 // UserStream is what is logged in a user's sessions from a moment on. It is for one goroutine; while that one waits, sweeps move its cursor.
 //
-// Its cursor is a moment by the store's clock. What everybody saw at that moment has been sent, so whatever has not been sent was logged
-// less than LongestTransaction before it, or later.
+// Its cursor is a moment by the store's clock. Whatever has not been sent was logged less than overlap before it, or later; and where the
+// log is not to be read, everything that everybody saw at that moment has been sent.
 type UserStream struct {
 	pacing
 	journal ports.Journal
@@ -199,8 +199,8 @@ func (s *UserStream) read(ctx context.Context) ([]Message, error) {
 		return nil, err
 	}
 	var messages []Message
-	for _, entry := range page.Items {
-		s.advance(entry.LoggedAt)
+	for i, entry := range page.Items {
+		s.advance(reached(page, i))
 		messages = s.appendTo(messages, entry.Logged)
 		s.seen[entry.SessionID] = mark{entry.Seq, entry.LoggedAt}
 	}
@@ -208,6 +208,21 @@ func (s *UserStream) read(ctx context.Context) ([]Message, error) {
 		s.advance(page.AsOf)
 	}
 	return messages, nil
+}
+
+// reached returns where the cursor may stand when the entries of a page were sent up to the one in place last: what comes behind it in the page
+// was logged later than overlap before that, and so was what only appears after AsOf. A client that is cut off again and again before it has
+// read an overlap's worth of events gets on by this.
+func reached(page ports.UserPage, last int) time.Time {
+	at := page.Items[last].LoggedAt
+	next := last + 1
+	if next < len(page.Items) && page.Items[next].LoggedAt.Equal(at) || next == len(page.Items) && page.More {
+		at = at.Add(-time.Microsecond) // The next one may be of the same moment.
+	}
+	if at = at.Add(overlap); at.After(page.AsOf) {
+		return page.AsOf
+	}
+	return at
 }
 
 // advance moves the cursor, and forgets the sessions in which nothing was logged that a sweep or a page could show again.

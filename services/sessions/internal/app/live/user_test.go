@@ -6,12 +6,14 @@ import (
 	"strconv"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/callplane/callplane/contracts/events"
 	"github.com/callplane/callplane/services/sessions/internal/app"
 	"github.com/callplane/callplane/services/sessions/internal/app/live"
+	"github.com/callplane/callplane/services/sessions/internal/ports"
 )
 
 func typesOf(t *testing.T, messages []live.Message) []events.Type {
@@ -126,4 +128,45 @@ func TestAUserMissesNothing(t *testing.T) {
 	for _, id := range ids {
 		require.Equal(t, r.log(id), read[id])
 	}
+}
+
+// anHourOn is a journal that is read an hour after everything was logged.
+type anHourOn struct{ ports.Journal }
+
+func (j anHourOn) ReadUser(ctx context.Context, request ports.UserRequest) (ports.UserPage, error) {
+	page, err := j.Journal.ReadUser(ctx, request)
+	page.AsOf = page.AsOf.Add(time.Hour)
+	return page, err
+}
+
+// TestAUserWhoIsAlwaysCutOffGetsOn: a connection that breaks after every second event brings its client on by one at least, also where
+// everything that was missed happened within a moment.
+func TestAUserWhoIsAlwaysCutOffGetsOn(t *testing.T) {
+	r := setup(t)
+	const writes = 2 * 64 // more than a page
+	cursor := take(t, r.user(0, bob, ""), 1)[0].ID
+	ids := []string{r.create(alice, "bob"), r.create(alice, "bob")}
+	for i := range writes {
+		r.retitle(ids[i%2], strconv.Itoa(i))
+	}
+	want := map[string][]string{ids[0]: r.log(ids[0]), ids[1]: r.log(ids[1])}
+	seen, read := map[string]bool{}, map[string][]string{}
+	for connections := 0; len(seen) < writes+2; connections++ {
+		require.LessOrEqual(t, connections, writes+2, "it does not get on")
+		stream, err := live.FollowUser{
+			Hub: r.hubs[0], Journal: anHourOn{r.store}, Cursors: app.EventCursors{Keys: r.store}, Clock: r.clock,
+		}.Open(t.Context(), bob, cursor)
+		require.NoError(t, err)
+		messages, err := stream.Next(t.Context())
+		require.NoError(t, err)
+		stream.Close()
+		for _, m := range messages[:min(2, len(messages))] {
+			cursor = m.ID
+			if e := eventOf(t, m); !seen[e.EventID] {
+				seen[e.EventID] = true
+				read[e.SessionID] = append(read[e.SessionID], e.EventID)
+			}
+		}
+	}
+	require.Equal(t, want, read)
 }

@@ -26,6 +26,7 @@ func Journal(t *testing.T, open func(t *testing.T) JournalUnderTest) {
 		"a place is found by an event's id":                   testJournalLocate,
 		"the ends of logs are those of sessions that exist":   testJournalEnds,
 		"a user reads what they were a member for":            testJournalReadUser,
+		"a user reads on from any moment":                     testJournalReadUserFromAnyMoment,
 		"a user's pages go on behind what was seen":           testJournalPages,
 		"what commits add is told as it is read":              testJournalTells,
 		"a change that fails and one of nothing tell nothing": testJournalTellsNothing,
@@ -138,6 +139,25 @@ func testJournalReadUser(t *testing.T, j JournalUnderTest) {
 	nobody, err := j.Journal.ReadUser(t.Context(), ports.UserRequest{UserID: "mallory", Since: since, Limit: 100})
 	require.NoError(t, err)
 	require.Empty(t, nobody.Items)
+}
+
+// testJournalReadUserFromAnyMoment: what is read from directly before an event on begins with it, also where it is the last one of a session, or
+// of a membership.
+func testJournalReadUserFromAnyMoment(t *testing.T, j JournalUnderTest) {
+	since, err := j.Journal.Now(t.Context())
+	require.NoError(t, err)
+	membershipsOfCarol(t, j)
+	for _, user := range []string{"alice", "carol"} {
+		all, err := j.Journal.ReadUser(t.Context(), ports.UserRequest{UserID: user, Since: since, Limit: 100})
+		require.NoError(t, err)
+		for i, item := range all.Items {
+			for before, want := range map[time.Duration][]ports.UserEntry{0: all.Items[i+1:], time.Microsecond: all.Items[i:]} {
+				page, err := j.Journal.ReadUser(t.Context(), ports.UserRequest{UserID: user, Since: item.LoggedAt.Add(-before), Limit: 100})
+				require.NoError(t, err)
+				require.Equal(t, seqsOf(want), seqsOf(page.Items), "%s, event %d", user, i)
+			}
+		}
+	}
 }
 
 func testJournalPages(t *testing.T, j JournalUnderTest) {
