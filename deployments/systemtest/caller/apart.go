@@ -1,0 +1,88 @@
+package caller
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+)
+
+// A process is a caller where its environment says to which server it shall connect, and with what token.
+const (
+	urlSetting   = "CALLPLANE_TEST_CALLER_URL"
+	tokenSetting = "CALLPLANE_TEST_CALLER_TOKEN" //nolint:gosec // The name of a setting.
+)
+
+// What a caller in a process of its own is told, and answers, a line each.
+const (
+	sayPublish = "publish" // audio; answered with "published"
+	sayHeard   = "heard"   // answered with the number of packets
+	sayMigrate = "migrate" // answered with "migrating"
+	sayLeave   = "leave"   // answered with the reason, as when the server ends the stay
+	joinedWord = "joined"
+	goneWord   = "gone"
+	failedWord = "failed"
+)
+
+// Main makes the program a caller, and does not return, where Start has started it as one. A TestMain calls it first.
+func Main() {
+	if url := os.Getenv(urlSetting); url != "" {
+		os.Exit(beCaller(url, os.Getenv(tokenSetting), os.Stdin, os.Stdout))
+	}
+}
+
+// beCaller joins, does what it is told, and returns the exit code when the stay has ended.
+func beCaller(url, token string, in io.Reader, out io.Writer) int {
+	say := func(words ...string) { _, _ = fmt.Fprintln(out, strings.Join(words, " ")) } // Whoever would read it may be gone.
+	c, err := Join(context.Background(), url, token)
+	if err != nil {
+		say(failedWord, err.Error())
+		return 1
+	}
+	defer c.Leave()
+	say(joinedWord, c.Identity(), c.SID())
+	told := make(chan string)
+	go func() {
+		defer close(told)
+		for lines := bufio.NewScanner(in); lines.Scan(); {
+			told <- lines.Text()
+		}
+	}()
+	for {
+		select {
+		case <-c.Gone():
+			say(goneWord, c.Reason())
+			return 0
+		case word, open := <-told:
+			if !open {
+				return 0 // The tests have ended.
+			}
+			say(c.obey(word))
+		}
+	}
+}
+
+func (c *Caller) obey(word string) string {
+	switch word {
+	case sayPublish:
+		ctx, cancel := context.WithTimeout(context.Background(), connectTimeout+10*time.Second)
+		defer cancel()
+		if _, err := c.PublishAudio(ctx); err != nil {
+			return failedWord + " " + err.Error()
+		}
+		return "published"
+	case sayHeard:
+		return fmt.Sprint(c.Heard())
+	case sayMigrate:
+		c.Migrate()
+		return "migrating"
+	case sayLeave:
+		c.Leave()
+		return "leaving"
+	default:
+		return failedWord + " unknown word " + word
+	}
+}

@@ -1,0 +1,160 @@
+package stack
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"slices"
+	"sync"
+	"testing"
+)
+
+// Fate is what becomes of a webhook on its way.
+type Fate int
+
+// The fates of a webhook.
+const (
+	Pass   Fate = iota // it gets to the bridge
+	Refuse             // it is answered 500, and will come again for a while
+	Cut                // the connection ends without an answer, as where nobody is there; it comes again likewise
+	Lose               // it is answered 200 and gets nowhere
+)
+
+// Webhook is what the tests see of one. The body, which holds a secret of the room, is not kept.
+type Webhook struct {
+	ID       string
+	Event    string
+	Room     string
+	Identity string // "" where it is about the room alone
+}
+
+// WebhookProxy stands between LiveKit and a bridge.
+type WebhookProxy struct {
+	target string
+	client *http.Client
+	server *http.Server
+
+	mu    sync.Mutex
+	fates map[string]func(Webhook) Fate // by room
+	seen  map[Fate][]Webhook
+}
+
+// newWebhookProxy listens on all addresses, since LiveKit calls it from its container, and passes webhooks on to the bridge at target, its
+// URL. It ends with the test.
+func newWebhookProxy(t testing.TB, target string) (proxy *WebhookProxy, url string) {
+	t.Helper()
+	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", ":0")
+	if err != nil {
+		t.Fatalf("listening for webhooks: %v", err)
+	}
+	p := &WebhookProxy{
+		target: target, fates: map[string]func(Webhook) Fate{}, seen: map[Fate][]Webhook{},
+		client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 8}, Timeout: Patience},
+	}
+	p.server = &http.Server{Handler: p, ReadHeaderTimeout: Patience}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = p.server.Serve(listener) // Ends with Close.
+	}()
+	t.Cleanup(func() {
+		_ = p.server.Close() // What is under way is cut off.
+		<-ended
+		p.client.CloseIdleConnections()
+	})
+	_, port, err := net.SplitHostPort(listener.Addr().String())
+	if err != nil {
+		t.Fatalf("listening for webhooks: %v", err)
+	}
+	return p, "http://127.0.0.1:" + port + "/livekit/webhook"
+}
+
+// Treat gives each webhook of a room, from now on, the fate that decide says.
+func (p *WebhookProxy) Treat(room string, decide func(Webhook) Fate) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.fates[room] = decide
+}
+
+// Always is a decision that is the same for all.
+func Always(fate Fate) func(Webhook) Fate { return func(Webhook) Fate { return fate } }
+
+// Seen lists the webhooks of a room that had a fate so far, each attempt by itself.
+func (p *WebhookProxy) Seen(room string, fate Fate) []Webhook {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.DeleteFunc(slices.Clone(p.seen[fate]), func(w Webhook) bool { return w.Room != room })
+}
+
+// ServeHTTP implements http.Handler.
+func (p *WebhookProxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		panic(http.ErrAbortHandler)
+	}
+	webhook, err := readWebhook(body)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	switch p.fate(webhook) {
+	case Refuse:
+		http.Error(w, "refused by the test", http.StatusInternalServerError)
+	case Cut:
+		panic(http.ErrAbortHandler)
+	case Lose:
+	case Pass:
+		status, err := p.pass(r, body)
+		if err != nil {
+			panic(http.ErrAbortHandler) // The bridge isn't there.
+		}
+		w.WriteHeader(status)
+	}
+}
+
+func (p *WebhookProxy) fate(w Webhook) Fate {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	fate := Pass
+	if decide := p.fates[w.Room]; decide != nil {
+		fate = decide(w)
+	}
+	p.seen[fate] = append(p.seen[fate], w)
+	return fate
+}
+
+// pass sends the same request on and returns the status of the answer.
+func (p *WebhookProxy) pass(r *http.Request, body []byte) (int, error) {
+	request, err := http.NewRequestWithContext(r.Context(), r.Method, p.target+r.URL.Path, bytes.NewReader(body))
+	if err != nil {
+		return 0, fmt.Errorf("passing a webhook on: %w", err)
+	}
+	request.Header = r.Header.Clone()
+	response, err := p.client.Do(request)
+	if err != nil {
+		return 0, fmt.Errorf("passing a webhook on: %w", err)
+	}
+	defer response.Body.Close() //nolint:errcheck // Only read from.
+	_, _ = io.Copy(io.Discard, response.Body)
+	return response.StatusCode, nil
+}
+
+func readWebhook(body []byte) (Webhook, error) {
+	var read struct {
+		ID    string `json:"id"`
+		Event string `json:"event"`
+		Room  struct {
+			Name string `json:"name"`
+		} `json:"room"`
+		Participant struct {
+			Identity string `json:"identity"`
+		} `json:"participant"`
+	}
+	if err := json.Unmarshal(body, &read); err != nil {
+		return Webhook{}, fmt.Errorf("reading a webhook: %w", err)
+	}
+	return Webhook{ID: read.ID, Event: read.Event, Room: read.Room.Name, Identity: read.Participant.Identity}, nil
+}
