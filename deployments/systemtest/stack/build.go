@@ -22,23 +22,33 @@ const buildPatience = 10 * time.Minute
 // Services are the names of what is built and run: the folder under services/, the command and the database.
 var Services = []string{"sessions", "bridge"}
 
-// built holds the binaries of this test process.
-var built = sync.OnceValues(buildAll)
-
 // Demo is the name of the demo among the binaries.
 const Demo = "demo"
 
-// Binary gives the path of a service's binary, or the demo's, built with the race detector; all are built once for a test process.
+// folder is where the binaries of this test process are, and built builds each of them once, where a test wants it.
+var (
+	folder = sync.OnceValues(makeFolder)
+	built  = map[string]func() error{
+		"sessions": sync.OnceValue(func() error { return build(filepath.Join("services", "sessions"), "sessions") }),
+		"bridge":   sync.OnceValue(func() error { return build(filepath.Join("services", "bridge"), "bridge") }),
+		Demo:       sync.OnceValue(func() error { return build(filepath.Join("deployments", "systemtest"), Demo) }),
+	}
+)
+
+// Binary gives the path of a service's binary, or the demo's, built with the race detector.
 func Binary(t testing.TB, name string) string {
 	t.Helper()
-	dir, err := built()
+	dir, err := folder()
+	if err == nil {
+		err = built[name]()
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
 	return filepath.Join(dir, name)
 }
 
-func buildAll() (string, error) {
+func makeFolder() (string, error) {
 	parent := filepath.Join(testkit.Root(), ".run", "systemtest")
 	if err := removeStale(parent); err != nil {
 		return "", err
@@ -47,18 +57,17 @@ func buildAll() (string, error) {
 	if err := os.MkdirAll(dir, 0o750); err != nil {
 		return "", fmt.Errorf("making a folder for the binaries: %w", err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), buildPatience)
-	defer cancel()
-	for _, service := range Services {
-		if err := build(ctx, filepath.Join("services", service), service, dir); err != nil {
-			return "", err
-		}
-	}
-	return dir, build(ctx, filepath.Join("deployments", "systemtest"), Demo, dir)
+	return dir, nil
 }
 
-// build builds a command of a module into dir.
-func build(ctx context.Context, module, name, dir string) error {
+// build builds a command of a module.
+func build(module, name string) error {
+	dir, err := folder()
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), buildPatience)
+	defer cancel()
 	cmd := exec.CommandContext(ctx, "go", "build", "-race", "-o", filepath.Join(dir, name), "./cmd/"+name) //nolint:gosec // Fixed names.
 	cmd.Dir = filepath.Join(testkit.Root(), module)
 	if output, err := cmd.CombinedOutput(); err != nil {

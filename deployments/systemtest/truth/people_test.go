@@ -54,7 +54,7 @@ func clean(c *call) {
 	c.ends("ended", shown(alice, "left", bob, "left"), then(opens(alice, bob), hangsUp(bob), hangsUp(alice), isOver()))
 }
 
-// rejoin has somebody hang up and come again.
+// rejoin has somebody hang up and come again, and then everybody hang up and one come again while the room is still there.
 func rejoin(c *call) {
 	people := c.join(alice, bob)
 	people[1].Leave(c)
@@ -63,10 +63,15 @@ func rejoin(c *call) {
 	require.Equal(c, people[1].Identity(), again.Identity())
 	told := then(opens(alice, bob), hangsUp(bob), speaks(bob))
 	c.is("active", shown(alice, "present", bob, "present"), told)
+	token := c.stack.Token(c, c.id, alice)
 	again.Leave(c)
 	c.seesTimes(2, "call.participant.left bob client_initiated")
 	people[0].Leave(c)
-	c.ends("ended", shown(alice, "left", bob, "left"), then(told, hangsUp(bob), hangsUp(alice), isOver()))
+	last := c.stack.Speak(c, token)
+	told = then(told, hangsUp(bob), hangsUp(alice), speaks(alice))
+	c.is("active", shown(alice, "present", bob, "left"), told)
+	last.Leave(c)
+	c.ends("ended", shown(alice, "left", bob, "left"), then(told, hangsUp(alice), isOver()))
 }
 
 // killed has somebody's client die: they are waited for when LiveKit tells, and have left when their time is over. The other goes on.

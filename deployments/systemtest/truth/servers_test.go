@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/callplane/callplane/deployments/systemtest/caller"
 	"github.com/callplane/callplane/deployments/systemtest/stack"
 	"github.com/callplane/callplane/libs/testkit"
 )
@@ -86,16 +87,19 @@ func TestTheBridgeIsKilled(t *testing.T) {
 	last.ends("ended", shown(alice, "left"), then(opens(alice), wentMeanwhile(alice, happens("call.reconnecting")), isOver()))
 	gone.is("active", shown(alice, "left", bob, "present"), then(toldLost, isGone(alice, "reconnect_timeout")))
 
+	for _, leaving := range []struct {
+		*call
+
+		first, then *caller.Process
+	}{{back, again, backers[1]}, {others, first[0], carols}} {
+		leaving.first.Leave(t)
+		leaving.sees("call.participant.left alice client_initiated")
+		leaving.then.Leave(t)
+	}
 	goners[1].Leave(t)
-	gone.ends("ended", shown(alice, "left", bob, "left"), then(toldLost, isGone(alice, "reconnect_timeout"), hangsUp(bob), isOver()))
-	again.Leave(t)
-	back.sees("call.participant.left alice client_initiated")
-	backers[1].Leave(t)
 	back.ends("ended", shown(alice, "left", bob, "left"), then(toldLost, isBack(alice), hangsUp(alice), hangsUp(bob), isOver()))
-	first[0].Leave(t)
-	others.sees("call.participant.left alice client_initiated")
-	carols.Leave(t)
 	others.ends("ended", shown(alice, "left", bob, "left", carol, "left"), then(toldOthers, hangsUp(alice), hangsUp(carol), isOver()))
+	gone.ends("ended", shown(alice, "left", bob, "left"), then(toldLost, isGone(alice, "reconnect_timeout"), hangsUp(bob), isOver()))
 }
 
 // wentMeanwhile is somebody who hung up while nobody listened: told by a webhook that came again, or missed first. Where they were the last,
