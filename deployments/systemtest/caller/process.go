@@ -87,6 +87,13 @@ func (p *Process) Publish(t testing.TB) {
 	p.tell(t, sayPublish)
 }
 
+// TryPublish is Publish where the stay may end meanwhile.
+func (p *Process) TryPublish(t testing.TB) error {
+	t.Helper()
+	_, err := p.try(t, sayPublish)
+	return err
+}
+
 // Heard is how many audio packets of others have arrived.
 func (p *Process) Heard(t testing.TB) int {
 	t.Helper()
@@ -100,7 +107,7 @@ func (p *Process) Heard(t testing.TB) int {
 // Migrate asks the server to move the caller to another of its nodes.
 func (p *Process) Migrate(t testing.TB) {
 	t.Helper()
-	p.tell(t, sayMigrate)
+	_, _ = p.try(t, sayMigrate) // The server may end the stay instead.
 }
 
 // Leave hangs up, and returns when the process has ended.
@@ -110,6 +117,13 @@ func (p *Process) Leave(t testing.TB) {
 	if reason := p.Gone(t); reason != "CLIENT_INITIATED" {
 		t.Fatalf("a caller who hung up was gone by %s", reason)
 	}
+}
+
+// TryLeave is Leave where the stay may end by itself meanwhile.
+func (p *Process) TryLeave(t testing.TB) {
+	t.Helper()
+	_, _ = p.try(t, sayLeave) // However it ends.
+	p.Gone(t)
 }
 
 // Gone waits until the server, or Leave, has ended the stay, and returns LiveKit's reason.
@@ -150,17 +164,37 @@ func (p *Process) signal(t testing.TB, signal os.Signal) {
 	}
 }
 
+// Over says whether the stay has ended.
+func (p *Process) Over() bool {
+	select {
+	case <-p.ended:
+		return true
+	default:
+		return false
+	}
+}
+
 // tell has the process do something, and returns what it answers.
 func (p *Process) tell(t testing.TB, word string) string {
 	t.Helper()
+	answer, err := p.try(t, word)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return answer
+}
+
+// try is tell where the stay may end meanwhile.
+func (p *Process) try(t testing.TB, word string) (string, error) {
+	t.Helper()
 	if _, err := io.WriteString(p.words, word+"\n"); err != nil {
-		t.Fatalf("telling a caller to %s: %v", word, err)
+		return "", fmt.Errorf("telling a caller to %s: %w", word, err)
 	}
 	answer := p.answer(t, word)
 	if strings.HasPrefix(answer, failedWord) {
-		t.Fatalf("telling a caller to %s: %s", word, answer)
+		return "", fmt.Errorf("telling a caller to %s: %s", word, answer)
 	}
-	return answer
+	return answer, nil
 }
 
 func (p *Process) answer(t testing.TB, word string) string {

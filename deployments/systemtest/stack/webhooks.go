@@ -2,15 +2,21 @@ package stack
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"slices"
 	"sync"
 	"testing"
+	"time"
 )
+
+// delayed is how many seconds a webhook comes late at the most.
+const delayed = 12
 
 // Fate is what becomes of a webhook on its way.
 type Fate int
@@ -21,6 +27,8 @@ const (
 	Refuse             // it is answered 500, and will come again for a while
 	Cut                // the connection ends without an answer, as where nobody is there; it comes again likewise
 	Lose               // it is answered 200 and gets nowhere
+	Delay              // it is answered 200 and gets to the bridge some seconds later, after others
+	Twice              // it gets to the bridge, and once more some seconds later
 )
 
 // Webhook is what the tests see of one. The body, which holds a secret of the room, is not kept.
@@ -36,6 +44,8 @@ type WebhookProxy struct {
 	target string
 	client *http.Client
 	server *http.Server
+	end    chan struct{}  // closed when nothing is delayed any longer
+	later  sync.WaitGroup // of what is delayed
 
 	mu    sync.Mutex
 	fates map[string]func(Webhook) Fate // by room
@@ -52,6 +62,7 @@ func newWebhookProxy(t testing.TB, target string) (proxy *WebhookProxy, url stri
 	}
 	p := &WebhookProxy{
 		target: target, fates: map[string]func(Webhook) Fate{}, seen: map[Fate][]Webhook{},
+		end:    make(chan struct{}),
 		client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 8}, Timeout: Patience},
 	}
 	p.server = &http.Server{Handler: p, ReadHeaderTimeout: Patience}
@@ -63,6 +74,8 @@ func newWebhookProxy(t testing.TB, target string) (proxy *WebhookProxy, url stri
 	t.Cleanup(func() {
 		_ = p.server.Close() // What is under way is cut off.
 		<-ended
+		close(p.end)
+		p.later.Wait()
 		p.client.CloseIdleConnections()
 	})
 	_, port, err := net.SplitHostPort(listener.Addr().String())
@@ -106,12 +119,36 @@ func (p *WebhookProxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case Cut:
 		panic(http.ErrAbortHandler)
 	case Lose:
+	case Delay:
+		p.later.Go(func() { p.passLater(r, body) })
+	case Twice:
+		p.later.Go(func() { p.passLater(r, body) })
+		p.passNow(w, r, body)
 	case Pass:
-		status, err := p.pass(r, body)
-		if err != nil {
-			panic(http.ErrAbortHandler) // The bridge isn't there.
+		p.passNow(w, r, body)
+	}
+}
+
+func (p *WebhookProxy) passNow(w http.ResponseWriter, r *http.Request, body []byte) {
+	status, err := p.pass(r.Context(), r, body)
+	if err != nil {
+		panic(http.ErrAbortHandler) // The bridge isn't there.
+	}
+	w.WriteHeader(status)
+}
+
+// passLater passes a webhook on after a while, until it is taken or the test has ended.
+func (p *WebhookProxy) passLater(r *http.Request, body []byte) {
+	ctx := context.WithoutCancel(r.Context())
+	for {
+		select {
+		case <-p.end:
+			return
+		case <-time.After(time.Duration(1+rand.IntN(delayed)) * time.Second): //nolint:gosec // Not a secret.
 		}
-		w.WriteHeader(status)
+		if status, err := p.pass(ctx, r, body); err == nil && status == http.StatusOK {
+			return
+		}
 	}
 }
 
@@ -127,8 +164,8 @@ func (p *WebhookProxy) fate(w Webhook) Fate {
 }
 
 // pass sends the same request on and returns the status of the answer.
-func (p *WebhookProxy) pass(r *http.Request, body []byte) (int, error) {
-	request, err := http.NewRequestWithContext(r.Context(), r.Method, p.target+r.URL.Path, bytes.NewReader(body))
+func (p *WebhookProxy) pass(ctx context.Context, r *http.Request, body []byte) (int, error) {
+	request, err := http.NewRequestWithContext(ctx, r.Method, p.target+r.URL.Path, bytes.NewReader(body))
 	if err != nil {
 		return 0, fmt.Errorf("passing a webhook on: %w", err)
 	}

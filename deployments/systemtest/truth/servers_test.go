@@ -61,6 +61,33 @@ func backTogether(first, second string) story {
 	))
 }
 
+// TestTheServerStandsStill has a session ended while LiveKit answers nobody: its room is deleted when it does again, however often that has
+// failed before, and only then has everybody left.
+func TestTheServerStandsStill(t *testing.T) {
+	t.Parallel()
+	s := stack.New(t, quick(15*time.Second, nil))
+	c := newCall(t, s)
+	people := c.join(alice, bob)
+	s.LiveKit.Pause(t)
+	_, err := s.API.As(alice).Update(t.Context(), c.id, "", map[string]any{"status": "ended"})
+	require.NoError(t, err)
+	await(t, func(context.Context) error {
+		if c.count(s.BridgeDB, `SELECT coalesce(sum(attempts), 0) FROM room_deletions WHERE room_name = 'call-' || $1`) < 1 {
+			return errors.New("nobody has tried to delete the room")
+		}
+		return nil
+	})
+	told := then(opens(alice, bob), happens("call.updated", "call.ended completed"))
+	c.is("ended", shown(alice, "present", bob, "present"), told)
+	s.LiveKit.Unpause(t)
+	for _, p := range people {
+		require.Equal(t, "ROOM_DELETED", p.Gone(t))
+	}
+	// Open: who of the two goes first.
+	c.ends("ended", shown(alice, "left", bob, "left"), then(told,
+		sideBySide(leaves(alice, "room_deleted"), leaves(bob, "room_deleted")), happens("call.disconnected completed")))
+}
+
 // TestTheBridgeIsKilled kills the bridge while somebody is waited for, in several calls, and lets people come and go while it is away.
 func TestTheBridgeIsKilled(t *testing.T) {
 	t.Parallel()
