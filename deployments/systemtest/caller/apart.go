@@ -13,7 +13,7 @@ import (
 // A process is a caller where its environment says to which server it shall connect, and with what token.
 const (
 	urlSetting   = "CALLPLANE_TEST_CALLER_URL"
-	tokenSetting = "CALLPLANE_TEST_CALLER_TOKEN" //nolint:gosec // The name of a setting.
+	tokenSetting = "CALLPLANE_TEST_CALLER_TOKEN"
 )
 
 // What a caller in a process of its own is told, and answers, a line each.

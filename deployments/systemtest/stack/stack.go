@@ -80,7 +80,7 @@ func Prepare(t testing.TB, broker *testkit.Broker, options ...Option) *Stack {
 	}
 	webhookURL := s.WebhookURL()
 	if s.proxied {
-		s.Webhooks, webhookURL = newWebhookProxy(t, s.BridgeURL)
+		s.Webhooks, webhookURL = newWebhookProxy(t, s.WebhookURL())
 	}
 	s.LiveKit = testkit.LiveKit(t, webhookURL)
 	if s.LiveKit.Container == nil {
@@ -237,10 +237,11 @@ func (s *Stack) Token(t testing.TB, sessionID, user string) callplane.Token {
 		var err error
 		token, err = s.API.As(user).Token(ctx, sessionID, callplane.TokenRequest{})
 		var problem *callplane.Problem
-		if err != nil && !(errors.As(err, &problem) && problem.Retryable) {
-			t.Fatalf("asking for a token as %s: %v", user, err)
+		if err == nil || errors.As(err, &problem) && problem.Retryable {
+			return err
 		}
-		return err
+		t.Fatalf("asking for a token as %s: %v", user, err)
+		return nil
 	})
 	s.tokens.add(token.Token)
 	return token

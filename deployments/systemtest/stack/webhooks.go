@@ -52,8 +52,8 @@ type WebhookProxy struct {
 	seen  map[Fate][]Webhook
 }
 
-// newWebhookProxy listens on all addresses, since LiveKit calls it from its container, and passes webhooks on to the bridge at target, its
-// URL. It ends with the test.
+// newWebhookProxy listens on all addresses, since LiveKit calls it from its container, and passes webhooks on to target, the bridge's URL
+// for them. It ends with the test.
 func newWebhookProxy(t testing.TB, target string) (proxy *WebhookProxy, url string) {
 	t.Helper()
 	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", ":0")
@@ -165,7 +165,7 @@ func (p *WebhookProxy) fate(w Webhook) Fate {
 
 // pass sends the same request on and returns the status of the answer.
 func (p *WebhookProxy) pass(ctx context.Context, r *http.Request, body []byte) (int, error) {
-	request, err := http.NewRequestWithContext(ctx, r.Method, p.target+r.URL.Path, bytes.NewReader(body))
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, p.target, bytes.NewReader(body))
 	if err != nil {
 		return 0, fmt.Errorf("passing a webhook on: %w", err)
 	}

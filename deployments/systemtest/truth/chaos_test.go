@@ -33,7 +33,7 @@ const (
 // bridge and LiveKit be killed again and again. When it is quiet again the sessions show who LiveKit says is there, and each log was taken as a whole.
 func TestWhateverHappens(t *testing.T) {
 	t.Parallel()
-	seed := rand.Uint64() //nolint:gosec // Not a secret.
+	seed := rand.Uint64()
 	if set, err := strconv.ParseUint(os.Getenv(seedSetting), 10, 64); err == nil {
 		seed = set
 	}
@@ -44,7 +44,7 @@ func TestWhateverHappens(t *testing.T) {
 		t.Run(fmt.Sprint("call ", n), func(t *testing.T) {
 			t.Parallel()
 			m := &muddle{
-				call: newCall(t, s), chance: rand.New(rand.NewPCG(seed, n)), //nolint:gosec // Not a secret.
+				call: newCall(t, s), chance: rand.New(rand.NewPCG(seed, n)),
 				tokens: map[string]callplane.Token{}, people: map[string]*caller.Process{},
 			}
 			m.happen(end)
@@ -53,7 +53,7 @@ func TestWhateverHappens(t *testing.T) {
 	}
 	t.Run("the servers", func(t *testing.T) {
 		t.Parallel()
-		chance := rand.New(rand.NewPCG(seed, muddles)) //nolint:gosec // Not a secret.
+		chance := rand.New(rand.NewPCG(seed, muddles))
 		for time.Now().Before(end) {
 			since(t, time.Now(), time.Duration(5+chance.IntN(15))*time.Second)
 			if chance.IntN(4) == 0 {
@@ -96,7 +96,7 @@ func (m *muddle) happen(end time.Time) {
 // anyFate is a decision by chance.
 func (m *muddle) anyFate() func(stack.Webhook) stack.Fate {
 	fates := []stack.Fate{stack.Pass, stack.Pass, stack.Pass, stack.Lose, stack.Refuse, stack.Delay, stack.Twice}
-	chance := rand.New(rand.NewPCG(m.chance.Uint64(), 0)) //nolint:gosec // Not a secret.
+	chance := rand.New(rand.NewPCG(m.chance.Uint64(), 0))
 	var mu sync.Mutex
 	return func(stack.Webhook) stack.Fate {
 		mu.Lock()
