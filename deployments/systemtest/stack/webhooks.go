@@ -41,13 +41,14 @@ type Webhook struct {
 
 // WebhookProxy stands between LiveKit and a bridge.
 type WebhookProxy struct {
-	target string
-	client *http.Client
-	server *http.Server
-	end    chan struct{}  // closed when nothing is delayed any longer
-	later  sync.WaitGroup // of what is delayed
+	target  string
+	client  *http.Client
+	server  *http.Server
+	end     chan struct{}  // closed when nothing is delayed any longer
+	running sync.WaitGroup // of what is under way or delayed
 
 	mu    sync.Mutex
+	ended bool                          // nothing more is let in
 	fates map[string]func(Webhook) Fate // by room
 	seen  map[Fate][]Webhook
 }
@@ -66,23 +67,33 @@ func newWebhookProxy(t testing.TB, target string) (proxy *WebhookProxy, url stri
 		client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 8}, Timeout: Patience},
 	}
 	p.server = &http.Server{Handler: p, ReadHeaderTimeout: Patience}
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		_ = p.server.Serve(listener) // Ends with Close.
-	}()
-	t.Cleanup(func() {
-		_ = p.server.Close() // What is under way is cut off.
-		<-ended
-		close(p.end)
-		p.later.Wait()
-		p.client.CloseIdleConnections()
-	})
+	p.running.Go(func() { _ = p.server.Serve(listener) }) // Ends with Close.
+	t.Cleanup(p.close)
 	_, port, err := net.SplitHostPort(listener.Addr().String())
 	if err != nil {
 		t.Fatalf("listening for webhooks: %v", err)
 	}
 	return p, "http://127.0.0.1:" + port + "/livekit/webhook"
+}
+
+func (p *WebhookProxy) close() {
+	p.mu.Lock()
+	p.ended = true
+	p.mu.Unlock()
+	_ = p.server.Close() // What is under way is cut off.
+	close(p.end)
+	p.running.Wait()
+	p.client.CloseIdleConnections()
+}
+
+// enter says whether one more webhook may be under way; whoever is let in says when it is done.
+func (p *WebhookProxy) enter() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.ended {
+		p.running.Add(1)
+	}
+	return !p.ended
 }
 
 // Treat gives each webhook of a room, from now on, the fate that decide says.
@@ -104,6 +115,10 @@ func (p *WebhookProxy) Seen(room string, fate Fate) []Webhook {
 
 // ServeHTTP implements http.Handler.
 func (p *WebhookProxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if !p.enter() {
+		panic(http.ErrAbortHandler)
+	}
+	defer p.running.Done()
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
 		panic(http.ErrAbortHandler)
@@ -120,9 +135,9 @@ func (p *WebhookProxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		panic(http.ErrAbortHandler)
 	case Lose:
 	case Delay:
-		p.later.Go(func() { p.passLater(r, body) })
+		p.running.Go(func() { p.passLater(r, body) })
 	case Twice:
-		p.later.Go(func() { p.passLater(r, body) })
+		p.running.Go(func() { p.passLater(r, body) })
 		p.passNow(w, r, body)
 	case Pass:
 		p.passNow(w, r, body)
