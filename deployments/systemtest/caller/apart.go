@@ -5,12 +5,11 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"time"
 )
 
-// A process is a caller where its environment says to which server it shall connect, and with what token.
+// What the environment of a caller's own process says: to which server it shall connect, and with what token.
 const (
 	urlSetting   = "CALLPLANE_TEST_CALLER_URL"
 	tokenSetting = "CALLPLANE_TEST_CALLER_TOKEN"
@@ -27,17 +26,10 @@ const (
 	failedWord = "failed"
 )
 
-// Main makes the program a caller, and does not return, where Start has started it as one. A TestMain calls it first.
-func Main() {
-	if url := os.Getenv(urlSetting); url != "" {
-		os.Exit(beCaller(url, os.Getenv(tokenSetting), os.Stdin, os.Stdout))
-	}
-}
-
-// beCaller joins, does what it is told, and returns the exit code when the stay has ended.
-func beCaller(url, token string, in io.Reader, out io.Writer) int {
+// Serve joins as the environment says, does what it is told, and returns the exit code when the stay has ended.
+func Serve(env func(string) string, in io.Reader, out io.Writer) int {
 	say := func(words ...string) { _, _ = fmt.Fprintln(out, strings.Join(words, " ")) } // Whoever would read it may be gone.
-	c, err := Join(context.Background(), url, token)
+	c, err := Join(context.Background(), env(urlSetting), env(tokenSetting))
 	if err != nil {
 		say(failedWord, err.Error())
 		return 1

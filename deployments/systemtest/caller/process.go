@@ -27,11 +27,11 @@ type Process struct {
 	reason   string // why its stay ended; written before ended is closed
 }
 
-// Start joins the LiveKit server at url with the token, in a new process of this program, whose TestMain must call Main. The process ends
-// with the test at the latest.
-func Start(t testing.TB, url, token string) *Process {
+// Start joins the LiveKit server at url with the token, in a process of the program whose path is binary, cmd/caller. The process ends with
+// the test at the latest.
+func Start(t testing.TB, binary, url, token string) *Process {
 	t.Helper()
-	p, err := TryStart(t, url, token)
+	p, err := TryStart(t, binary, url, token)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,9 +39,9 @@ func Start(t testing.TB, url, token string) *Process {
 }
 
 // TryStart is Start where the server may refuse, or end the stay before it has begun.
-func TryStart(t testing.TB, url, token string) (*Process, error) {
+func TryStart(t testing.TB, binary, url, token string) (*Process, error) {
 	t.Helper()
-	cmd := exec.Command(os.Args[0]) //nolint:gosec,noctx // This program; it ends with the test.
+	cmd := exec.Command(binary) //nolint:gosec,noctx // Our own build; it ends with the test.
 	cmd.Env = append(os.Environ(), urlSetting+"="+url, tokenSetting+"="+token)
 	cmd.Stderr = os.Stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // Should the tests be killed, the kernel ends it too.

@@ -22,20 +22,28 @@ const buildPatience = 10 * time.Minute
 // Services are the names of what is built and run: the folder under services/, the command and the database.
 var Services = []string{"sessions", "bridge"}
 
-// Demo is the name of the demo among the binaries.
-const Demo = "demo"
+// Other binaries than the services.
+const (
+	Demo   = "demo"
+	Caller = "caller"
+)
+
+// race has a binary look for data races in itself.
+const race = "-race"
 
 // folder is where the binaries of this test process are, and built builds each of them once, where a test wants it.
 var (
 	folder = sync.OnceValues(makeFolder)
 	built  = map[string]func() error{
-		"sessions": sync.OnceValue(func() error { return build(filepath.Join("services", "sessions"), "sessions") }),
-		"bridge":   sync.OnceValue(func() error { return build(filepath.Join("services", "bridge"), "bridge") }),
-		Demo:       sync.OnceValue(func() error { return build(filepath.Join("deployments", "systemtest"), Demo) }),
+		"sessions": sync.OnceValue(func() error { return build(filepath.Join("services", "sessions"), "sessions", race) }),
+		"bridge":   sync.OnceValue(func() error { return build(filepath.Join("services", "bridge"), "bridge", race) }),
+		Demo:       sync.OnceValue(func() error { return build(filepath.Join("deployments", "systemtest"), Demo, race) }),
+		// Callers are many, and nobody deploys them.
+		Caller: sync.OnceValue(func() error { return build(filepath.Join("deployments", "systemtest"), Caller) }),
 	}
 )
 
-// Binary gives the path of a service's binary, or the demo's, built with the race detector.
+// Binary gives the path of a service's binary, or another's, built here.
 func Binary(t testing.TB, name string) string {
 	t.Helper()
 	dir, err := folder()
@@ -61,14 +69,15 @@ func makeFolder() (string, error) {
 }
 
 // build builds a command of a module.
-func build(module, name string) error {
+func build(module, name string, flags ...string) error {
 	dir, err := folder()
 	if err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), buildPatience)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, "go", "build", "-race", "-o", filepath.Join(dir, name), "./cmd/"+name) //nolint:gosec // Fixed names.
+	args := append(append([]string{"build"}, flags...), "-o", filepath.Join(dir, name), "./cmd/"+name)
+	cmd := exec.CommandContext(ctx, "go", args...) //nolint:gosec // Fixed names.
 	cmd.Dir = filepath.Join(testkit.Root(), module)
 	if output, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("building %s: %w\n%s", name, err, output)

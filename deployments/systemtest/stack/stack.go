@@ -272,9 +272,15 @@ func (s *Stack) JoinApart(t testing.TB, sessionID, user string) *caller.Process 
 // Speak lets somebody who has a token join in a process of their own, publishing audio.
 func (s *Stack) Speak(t testing.TB, token callplane.Token) *caller.Process {
 	t.Helper()
-	p := caller.Start(t, token.URL, token.Token)
+	p := caller.Start(t, Binary(t, Caller), token.URL, token.Token)
 	p.Publish(t)
 	return p
+}
+
+// TryJoin lets somebody who has a token join in a process of their own, where the server may refuse.
+func (s *Stack) TryJoin(t testing.TB, token callplane.Token) (*caller.Process, error) {
+	t.Helper()
+	return caller.TryStart(t, Binary(t, Caller), token.URL, token.Token)
 }
 
 // Webhook sends a body to the bridge as LiveKit would, and gives the answer.

@@ -38,7 +38,7 @@ func TestWhateverHappens(t *testing.T) {
 		seed = set
 	}
 	t.Logf("%s=%d", seedSetting, seed)
-	s := stack.New(t, stack.WithWebhookProxy(), quick(8*time.Second, map[string]string{"RECONCILE_INTERVAL": "2s"}))
+	s := usual(t, stack.WithWebhookProxy(), quick(8*time.Second, map[string]string{"RECONCILE_INTERVAL": "2s"}))
 	end := time.Now().Add(muddleLasts)
 	for n := range uint64(muddles) {
 		t.Run(fmt.Sprint("call ", n), func(t *testing.T) {
@@ -140,7 +140,7 @@ func (m *muddle) befall(user string) string {
 }
 
 func (m *muddle) comes(user string) {
-	p, err := caller.TryStart(m, m.tokens[user].URL, m.tokens[user].Token)
+	p, err := m.stack.TryJoin(m, m.tokens[user])
 	if err != nil {
 		return // The room is being deleted at this moment, or somebody put them out.
 	}

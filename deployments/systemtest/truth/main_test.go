@@ -10,6 +10,7 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"sync"
 	"testing"
 	"time"
 
@@ -33,7 +34,9 @@ const (
 	// patience is how long a scenario waits for what must come; LiveKit alone takes more than 20 s until it tells that somebody was lost.
 	patience = 100 * time.Second
 	// pulse is how often it looks.
-	pulse = 200 * time.Millisecond
+	pulse = 500 * time.Millisecond
+	// joinsAtOnce is how many calls begin at the same time, so that those that have begun are not held up.
+	joinsAtOnce = 3
 	// scenarios go on side by side, however few processors there are: each waits for nearly all of its time.
 	scenarios = 64
 )
@@ -48,8 +51,30 @@ func quick(window time.Duration, changes map[string]string) stack.Option {
 	return stack.WithBridge(settings)
 }
 
+// Stacks start one after the other, and a few calls begin at a time: all at once would take as long, and be hard on those that are under way.
+var (
+	starting sync.Mutex
+	joining  = make(chan struct{}, joinsAtOnce)
+)
+
+// start starts a stack that has been prepared, when it is its turn.
+func start(t *testing.T, prepare func() *stack.Stack) *stack.Stack {
+	t.Helper()
+	starting.Lock()
+	defer starting.Unlock()
+	s := prepare()
+	s.Start(t)
+	s.AwaitReady(t)
+	return s
+}
+
+// usual prepares a stack on the shared broker.
+func usual(t *testing.T, options ...stack.Option) *stack.Stack {
+	t.Helper()
+	return start(t, func() *stack.Stack { return stack.Prepare(t, testkit.Rabbit(t), options...) })
+}
+
 func TestMain(m *testing.M) {
-	caller.Main()
 	flag.Parse()
 	if err := flag.Set("test.parallel", strconv.Itoa(scenarios)); err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -86,6 +111,8 @@ func await(t testing.TB, check func(ctx context.Context) error) {
 func (c *call) join(users ...string) []*caller.Process {
 	c.Helper()
 	speakers := make([]*caller.Process, len(users))
+	joining <- struct{}{}
+	defer func() { <-joining }()
 	for n, user := range users {
 		speakers[n] = c.stack.JoinApart(c, c.id, user)
 		c.sees("call.track.published " + user)

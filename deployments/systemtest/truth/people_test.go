@@ -16,7 +16,7 @@ import (
 // TestPeople has all that may happen to people in a call, while the servers are well: each in a call of its own, side by side on one stack.
 func TestPeople(t *testing.T) {
 	t.Parallel()
-	s := stack.New(t, stack.WithWebhookProxy(), quick(15*time.Second, nil))
+	s := usual(t, stack.WithWebhookProxy(), quick(15*time.Second, nil))
 	for name, scenario := range map[string]func(*call){
 		"clean":                                  clean,
 		"rejoin":                                 rejoin,

@@ -17,12 +17,42 @@ import (
 	"github.com/callplane/callplane/libs/testkit"
 )
 
-// TestTheServerIsKilled has LiveKit killed with a call in it, and started again: nobody tells who was there. Who comes back has never left;
-// a call to which nobody comes back was lost by the provider.
-func TestTheServerIsKilled(t *testing.T) {
+// TestTheServer has LiveKit stand still, and then be killed. Calls are compared with it because it is back, not because it is time to.
+func TestTheServer(t *testing.T) {
 	t.Parallel()
-	// Calls are compared with LiveKit because it is back, not because it is time to.
-	s := stack.New(t, quick(30*time.Second, map[string]string{"RECONCILE_INTERVAL": "10m"}))
+	s := usual(t, quick(30*time.Second, map[string]string{"RECONCILE_INTERVAL": "10m"}))
+	t.Run("stands still", func(t *testing.T) { serverStandsStill(t, s) })
+	t.Run("is killed", func(t *testing.T) { serverKilled(t, s) })
+}
+
+// serverStandsStill has a session ended while LiveKit answers nobody: its room is deleted when it does again, however often that has
+// failed before, and only then has everybody left.
+func serverStandsStill(t *testing.T, s *stack.Stack) {
+	c := newCall(t, s)
+	people := c.join(alice, bob)
+	s.LiveKit.Pause(t)
+	_, err := s.API.As(alice).Update(t.Context(), c.id, "", map[string]any{"status": "ended"})
+	require.NoError(t, err)
+	await(t, func(context.Context) error {
+		if c.count(s.BridgeDB, `SELECT coalesce(sum(attempts), 0) FROM room_deletions WHERE room_name = 'call-' || $1`) < 1 {
+			return errors.New("nobody has tried to delete the room")
+		}
+		return nil
+	})
+	told := then(opens(alice, bob), happens("call.updated", "call.ended completed"))
+	c.is("ended", shown(alice, "present", bob, "present"), told)
+	s.LiveKit.Unpause(t)
+	for _, p := range people {
+		require.Equal(t, "ROOM_DELETED", p.Gone(t))
+	}
+	// Open: who of the two goes first.
+	c.ends("ended", shown(alice, "left", bob, "left"), then(told,
+		sideBySide(leaves(alice, "room_deleted"), leaves(bob, "room_deleted")), happens("call.disconnected completed")))
+}
+
+// serverKilled has LiveKit killed with calls in it, and started again: nobody tells who was there. Who comes back has never left; a call to
+// which nobody comes back was lost by the provider.
+func serverKilled(t *testing.T, s *stack.Stack) {
 	back, lost := newCall(t, s), newCall(t, s)
 	people, alone := back.join(alice, bob), lost.join(alice)
 	s.LiveKit.Kill(t)
@@ -62,37 +92,10 @@ func backTogether(first, second string) story {
 	))
 }
 
-// TestTheServerStandsStill has a session ended while LiveKit answers nobody: its room is deleted when it does again, however often that has
-// failed before, and only then has everybody left.
-func TestTheServerStandsStill(t *testing.T) {
-	t.Parallel()
-	s := stack.New(t, quick(15*time.Second, nil))
-	c := newCall(t, s)
-	people := c.join(alice, bob)
-	s.LiveKit.Pause(t)
-	_, err := s.API.As(alice).Update(t.Context(), c.id, "", map[string]any{"status": "ended"})
-	require.NoError(t, err)
-	await(t, func(context.Context) error {
-		if c.count(s.BridgeDB, `SELECT coalesce(sum(attempts), 0) FROM room_deletions WHERE room_name = 'call-' || $1`) < 1 {
-			return errors.New("nobody has tried to delete the room")
-		}
-		return nil
-	})
-	told := then(opens(alice, bob), happens("call.updated", "call.ended completed"))
-	c.is("ended", shown(alice, "present", bob, "present"), told)
-	s.LiveKit.Unpause(t)
-	for _, p := range people {
-		require.Equal(t, "ROOM_DELETED", p.Gone(t))
-	}
-	// Open: who of the two goes first.
-	c.ends("ended", shown(alice, "left", bob, "left"), then(told,
-		sideBySide(leaves(alice, "room_deleted"), leaves(bob, "room_deleted")), happens("call.disconnected completed")))
-}
-
 // TestTheBridgeIsKilled kills the bridge while somebody is waited for, in several calls, and lets people come and go while it is away.
 func TestTheBridgeIsKilled(t *testing.T) {
 	t.Parallel()
-	s := stack.New(t, stack.WithWebhookProxy(), quick(25*time.Second, nil))
+	s := usual(t, stack.WithWebhookProxy(), quick(25*time.Second, nil))
 	gone, back, others, last := newCall(t, s), newCall(t, s), newCall(t, s), newCall(t, s)
 	goners, backers, first, only := gone.join(alice, bob), back.join(alice, bob), others.join(alice, bob), last.join(alice)
 	backAgain, third := s.Token(t, back.id, alice), s.Token(t, others.id, carol)
@@ -143,9 +146,7 @@ func wentMeanwhile(user string, waits story) story {
 // TestTheBrokerIsAway kills RabbitMQ and lets people come and go meanwhile: all of it is told, in order, when it is back.
 func TestTheBrokerIsAway(t *testing.T) {
 	t.Parallel()
-	s := stack.Prepare(t, testkit.OwnRabbit(t), quick(15*time.Second, nil))
-	s.Start(t)
-	s.AwaitReady(t)
+	s := start(t, func() *stack.Stack { return stack.Prepare(t, testkit.OwnRabbit(t), quick(15*time.Second, nil)) })
 	c := newCall(t, s)
 	people := c.join(alice, bob)
 	third, again := s.Token(t, c.id, carol), s.Token(t, c.id, bob)

@@ -18,10 +18,11 @@ import (
 // for before anything is final.
 func TestNobodyLooks(t *testing.T) {
 	t.Parallel()
-	s := stack.Prepare(t, testkit.Rabbit(t), stack.WithWebhookProxy(), quick(15*time.Second, map[string]string{"RECONCILE_INTERVAL": "0"}))
-	s.SetSessions(t, map[string]string{"ACTIVATION_TIMEOUT": "20s"})
-	s.Start(t)
-	s.AwaitReady(t)
+	s := start(t, func() *stack.Stack {
+		s := stack.Prepare(t, testkit.Rabbit(t), stack.WithWebhookProxy(), quick(15*time.Second, map[string]string{"RECONCILE_INTERVAL": "0"}))
+		s.SetSessions(t, map[string]string{"ACTIVATION_TIMEOUT": "20s"})
+		return s
+	})
 	for name, scenario := range map[string]func(*call){
 		"back, and nobody tells":   backUntold,
 		"joined, and nobody tells": joinedUntold,

@@ -84,7 +84,7 @@ func leftoverToken(c *call) {
 // comeAgain has somebody join who must not: they are put out, or don't even get in.
 func (c *call) comeAgain(token callplane.Token, reason string) {
 	c.Helper()
-	again, err := caller.TryStart(c, token.URL, token.Token)
+	again, err := c.stack.TryJoin(c, token)
 	if err == nil {
 		require.Equal(c, reason, again.Gone(c))
 	}
