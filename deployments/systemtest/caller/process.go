@@ -41,7 +41,7 @@ func Start(t testing.TB, binary, url, token string) *Process {
 // TryStart is Start where the server may refuse, or end the stay before it has begun.
 func TryStart(t testing.TB, binary, url, token string) (*Process, error) {
 	t.Helper()
-	cmd := exec.Command(binary) //nolint:gosec,noctx // Our own build; it ends with the test.
+	cmd := exec.Command(binary) //nolint:noctx // It ends with the test.
 	cmd.Env = append(os.Environ(), urlSetting+"="+url, tokenSetting+"="+token)
 	cmd.Stderr = os.Stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // Should the tests be killed, the kernel ends it too.
