@@ -29,7 +29,7 @@ import (
 // webhook after the other, and beside it, in the same moments, how long two commits and one confirmed publish take: one in each service's
 // database, and one at their broker. ratio is the one median as a multiple of the other.
 func BenchmarkWebhookToStream(b *testing.B) {
-	s := stack.Released(b, map[string]string{"RECONCILE_INTERVAL": "0"}) // LiveKit has no such rooms
+	s := stack.Released(b, stack.WithBridge(map[string]string{"RECONCILE_INTERVAL": "0"})) // LiveKit has no such rooms
 	floor := newFloor(b, s)
 	call := newWatchedCall(b, s, 0)
 	var theirs, ours, answers []time.Duration
@@ -49,7 +49,7 @@ func BenchmarkWebhookToStream(b *testing.B) {
 
 // BenchmarkWebhookToStreamUnderLoad is the same with many calls at once, each with the next webhook when the event of the last has come.
 func BenchmarkWebhookToStreamUnderLoad(b *testing.B) {
-	s := stack.Released(b, map[string]string{"RECONCILE_INTERVAL": "0"})
+	s := stack.Released(b, stack.WithBridge(map[string]string{"RECONCILE_INTERVAL": "0"}))
 	calls := make([]*watchedCall, 16)
 	for n := range calls {
 		calls[n] = newWatchedCall(b, s, n)

@@ -3,6 +3,7 @@ package testkit
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"testing"
 	"time"
@@ -48,12 +49,15 @@ func (c *Container) Kill(t testing.TB) {
 	})
 }
 
-// Pause freezes the server: connections stay open and nothing answers.
+// Pause freezes the server: connections stay open and nothing answers. On a busy machine the kernel may not get all of its threads to stand
+// still in time, and the engine gives up; it is then asked again.
 func (c *Container) Pause(t testing.TB) {
 	t.Helper()
-	c.control(t, "pause", func(ctx context.Context, engine *testcontainers.DockerClient) error {
-		_, err := engine.ContainerPause(ctx, c.docker.GetContainerID(), client.ContainerPauseOptions{})
-		return err
+	Eventually(t, time.Minute, func(ctx context.Context) error {
+		return ask(ctx, func(ctx context.Context, engine *testcontainers.DockerClient) error {
+			_, err := engine.ContainerPause(ctx, c.docker.GetContainerID(), client.ContainerPauseOptions{})
+			return err
+		})
 	})
 }
 
@@ -96,13 +100,17 @@ func (c *Container) ImageLabels(t testing.TB) map[string]string {
 
 func (c *Container) control(t testing.TB, what string, do func(ctx context.Context, engine *testcontainers.DockerClient) error) {
 	t.Helper()
-	ctx := Context(t, time.Minute)
-	engine, err := testcontainers.NewDockerClientWithOpts(ctx)
-	if err != nil {
-		t.Fatalf("testkit: reach the container engine: %v", err)
-	}
-	defer engine.Close() //nolint:errcheck // Nothing is in hand.
-	if err := do(ctx, engine); err != nil {
+	if err := ask(Context(t, time.Minute), do); err != nil {
 		t.Fatalf("testkit: %s: %v", what, err)
 	}
+}
+
+// ask has the container engine do something.
+func ask(ctx context.Context, do func(ctx context.Context, engine *testcontainers.DockerClient) error) error {
+	engine, err := testcontainers.NewDockerClientWithOpts(ctx)
+	if err != nil {
+		return fmt.Errorf("reach the container engine: %w", err)
+	}
+	defer engine.Close() //nolint:errcheck // Nothing is in hand.
+	return do(ctx, engine)
 }

@@ -89,9 +89,15 @@ func Context(t testing.TB, timeout time.Duration) context.Context {
 // check's last error where it doesn't within timeout.
 func Eventually(t testing.TB, timeout time.Duration, check func(ctx context.Context) error) {
 	t.Helper()
+	EventuallyEvery(t, 20*time.Millisecond, timeout, check)
+}
+
+// EventuallyEvery is Eventually where check is called every interval only: where it costs something, and many tests wait side by side.
+func EventuallyEvery(t testing.TB, interval, timeout time.Duration, check func(ctx context.Context) error) {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), timeout)
 	defer cancel()
-	if err := until(ctx, 20*time.Millisecond, check); err != nil {
+	if err := until(ctx, interval, check); err != nil {
 		t.Fatalf("not within %s: %v", timeout, err)
 	}
 }

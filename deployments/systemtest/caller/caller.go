@@ -107,6 +107,9 @@ func (c *Caller) PublishAudio(ctx context.Context) (string, error) {
 	}
 }
 
+// Migrate asks the server to move the caller to another of its nodes, as one that is drained does; the client follows by itself.
+func (c *Caller) Migrate() { c.room.Simulate(lksdk.SimulateMigration) }
+
 // Heard is how many audio packets of others have arrived.
 func (c *Caller) Heard() int64 { return c.heard.Load() }
 

@@ -22,26 +22,45 @@ const buildPatience = 10 * time.Minute
 // Services are the names of what is built and run: the folder under services/, the command and the database.
 var Services = []string{"sessions", "bridge"}
 
-// built holds the binaries of this test process.
-var built = sync.OnceValues(buildAll)
-
-// The names of the demo and of the example among the binaries.
+// Other binaries than the services.
 const (
 	Demo         = "demo"
+	Caller       = "caller"
 	Orchestrator = "orchestrator"
 )
 
-// Binary gives the path of a service's binary, the demo's or the example's, built with the race detector; all are built once for a test process.
+// race has a binary look for data races in itself.
+const race = "-race"
+
+// folder is where the binaries of this test process are, and built builds each of them once, where a test wants it.
+var (
+	folder = sync.OnceValues(makeFolder)
+	built  = map[string]func() error{
+		"sessions": sync.OnceValue(func() error { return build(filepath.Join("services", "sessions"), "sessions", "./cmd/sessions", race) }),
+		"bridge":   sync.OnceValue(func() error { return build(filepath.Join("services", "bridge"), "bridge", "./cmd/bridge", race) }),
+		Demo:       sync.OnceValue(func() error { return build(filepath.Join("deployments", "systemtest"), Demo, "./cmd/demo", race) }),
+		// Callers are many, and nobody deploys them.
+		Caller: sync.OnceValue(func() error { return build(filepath.Join("deployments", "systemtest"), Caller, "./cmd/caller") }),
+		Orchestrator: sync.OnceValue(func() error {
+			return build(filepath.Join("deployments", "examples", Orchestrator), Orchestrator, ".", race)
+		}),
+	}
+)
+
+// Binary gives the path of a service's binary, or another's, built here.
 func Binary(t testing.TB, name string) string {
 	t.Helper()
-	dir, err := built()
+	dir, err := folder()
+	if err == nil {
+		err = built[name]()
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
 	return filepath.Join(dir, name)
 }
 
-func buildAll() (string, error) {
+func makeFolder() (string, error) {
 	parent := filepath.Join(testkit.Root(), ".run", "systemtest")
 	if err := removeStale(parent); err != nil {
 		return "", err
@@ -50,22 +69,19 @@ func buildAll() (string, error) {
 	if err := os.MkdirAll(dir, 0o750); err != nil {
 		return "", fmt.Errorf("making a folder for the binaries: %w", err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), buildPatience)
-	defer cancel()
-	for _, service := range Services {
-		if err := build(ctx, filepath.Join("services", service), "./cmd/"+service, filepath.Join(dir, service)); err != nil {
-			return "", err
-		}
-	}
-	if err := build(ctx, filepath.Join("deployments", "examples", Orchestrator), ".", filepath.Join(dir, Orchestrator)); err != nil {
-		return "", err
-	}
-	return dir, build(ctx, filepath.Join("deployments", "systemtest"), "./cmd/"+Demo, filepath.Join(dir, Demo))
+	return dir, nil
 }
 
 // build builds a command of a module.
-func build(ctx context.Context, module, command, binary string) error {
-	cmd := exec.CommandContext(ctx, "go", "build", "-race", "-o", binary, command) //nolint:gosec // Fixed names.
+func build(module, name, command string, flags ...string) error {
+	dir, err := folder()
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), buildPatience)
+	defer cancel()
+	args := append(append([]string{"build"}, flags...), "-o", filepath.Join(dir, name), command)
+	cmd := exec.CommandContext(ctx, "go", args...) //nolint:gosec // Fixed names.
 	cmd.Dir = filepath.Join(testkit.Root(), module)
 	if output, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("building %s of %s: %w\n%s", command, module, err, output)

@@ -17,6 +17,9 @@ type Payload struct {
 	ParticipantSID string `json:"participantSid"`
 	TrackSID       string `json:"trackSid"`
 	SessionVersion int64  `json:"sessionVersion"`
+	Error          struct {
+		Code string `json:"code"`
+	} `json:"error"`
 }
 
 // Details reads the payload of an event.

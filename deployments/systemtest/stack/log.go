@@ -12,13 +12,14 @@ import (
 	"github.com/callplane/callplane/libs/testkit"
 )
 
-// Line names one event of a log: its type, the user it is about and its reason, where it has them.
+// Line names one event of a log: its type, the user it is about, its reason and the code of its error, where it has them.
 func Line(e events.Envelope) (string, error) {
 	payload, err := Details(e)
 	if err != nil {
 		return "", err
 	}
-	return strings.Join(slices.DeleteFunc([]string{string(e.Type), payload.UserID, payload.Reason}, func(s string) bool { return s == "" }), " "), nil
+	words := []string{string(e.Type), payload.UserID, payload.Reason, payload.Error.Code}
+	return strings.Join(slices.DeleteFunc(words, func(s string) bool { return s == "" }), " "), nil
 }
 
 // AwaitLog waits until the session's log has the lines wanted in any order, and nothing else, and gives it.

@@ -9,18 +9,18 @@ import (
 	"github.com/callplane/callplane/libs/testkit"
 )
 
-// Released is New with both services as they are released: without the race detector, and logging what is wrong only. It is for figures.
-// The bridge has the further settings.
-func Released(b *testing.B, bridge map[string]string) *Stack {
+// Released is New with both services as they are released: without the race detector, and logging what is wrong only. It is for figures, so
+// nobody observes what is published.
+func Released(b *testing.B, options ...Option) *Stack {
 	b.Helper()
-	s := prepare(b, testkit.Rabbit(b), false) // An observer would take its share of the broker.
-	s.Sessions, s.Bridge = s.released(b, s.Sessions, nil), s.released(b, s.Bridge, bridge)
+	s := Prepare(b, testkit.Rabbit(b), append(options, unobserved)...)
+	s.Sessions, s.Bridge = s.released(b, s.Sessions), s.released(b, s.Bridge)
 	s.Start(b)
 	s.AwaitReady(b)
 	return s
 }
 
-func (s *Stack) released(b *testing.B, p *Process, settings map[string]string) *Process {
+func (s *Stack) released(b *testing.B, p *Process) *Process {
 	b.Helper()
 	binary := filepath.Join(b.TempDir(), p.name)
 	cmd := exec.CommandContext(b.Context(), "go", "build", "-o", binary, "./cmd/"+p.name) //nolint:gosec // Fixed names.
@@ -29,7 +29,6 @@ func (s *Stack) released(b *testing.B, p *Process, settings map[string]string) *
 		b.Fatalf("building %s: %v\n%s", p.name, err, output)
 	}
 	env := maps.Clone(p.env)
-	maps.Copy(env, settings)
 	env["LOG_LEVEL"] = "warn"
 	released := NewProcess(p.name, binary, env)
 	s.own(b, released)

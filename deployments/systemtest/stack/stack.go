@@ -5,6 +5,7 @@ package stack
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/url"
 	"strconv"
@@ -37,44 +38,62 @@ type Stack struct {
 	Rooms            *lksdk.RoomServiceClient
 	SessionsDB       Database
 	BridgeDB         Database
-	Observed         *Observer // of all that is published; nil where figures are taken
+	Observed         *Observer     // of all that is published; nil where figures are taken
+	Webhooks         *WebhookProxy // nil unless the stack has WithWebhookProxy
 
-	tokens secretList
+	proxied    bool
+	unobserved bool
+	bridge     map[string]string // further settings
+	tokens     secretList
 }
+
+// Option makes a stack another than the usual.
+type Option func(*Stack)
+
+// WithWebhookProxy has LiveKit's webhooks go through Stack.Webhooks.
+func WithWebhookProxy() Option { return func(s *Stack) { s.proxied = true } }
+
+// WithBridge gives the bridge further settings.
+func WithBridge(settings map[string]string) Option { return func(s *Stack) { s.bridge = settings } }
+
+// unobserved leaves the observer out, who would take their share of the broker.
+func unobserved(s *Stack) { s.unobserved = true }
 
 // Database is a service's database, as its own role, as its owner and as the server's administrator.
 type Database struct{ AppURL, OwnerURL, AdminURL string }
 
 // New starts a stack on the servers that the tests of this binary share, and waits until both services are ready and nothing is degraded.
-func New(t testing.TB) *Stack {
+func New(t testing.TB, options ...Option) *Stack {
 	t.Helper()
-	s := Prepare(t, testkit.Rabbit(t))
+	s := Prepare(t, testkit.Rabbit(t), options...)
 	s.Start(t)
 	s.AwaitReady(t)
 	return s
 }
 
 // Prepare makes everything but the services, which Start starts, so that a test can have them start in any order.
-func Prepare(t testing.TB, broker *testkit.Broker) *Stack {
-	t.Helper()
-	return prepare(t, broker, true)
-}
-
-func prepare(t testing.TB, broker *testkit.Broker, observed bool) *Stack {
+func Prepare(t testing.TB, broker *testkit.Broker, options ...Option) *Stack {
 	t.Helper()
 	bridgePort := testkit.FreePort(t)
 	s := &Stack{
 		BridgeURL: "http://127.0.0.1:" + strconv.Itoa(bridgePort),
 		Vhost:     broker.Vhost(t),
 	}
-	s.LiveKit = testkit.LiveKit(t, s.WebhookURL())
+	for _, option := range options {
+		option(s)
+	}
+	webhookURL := s.WebhookURL()
+	if s.proxied {
+		s.Webhooks, webhookURL = newWebhookProxy(t, s.WebhookURL())
+	}
+	s.LiveKit = testkit.LiveKit(t, webhookURL)
 	if s.LiveKit.Container == nil {
 		t.Skip("TEST_LIVEKIT_URL names a server whose webhooks can't come to this test's bridge; without that setting, this test starts its own")
 	}
 	s.Rooms = lksdk.NewRoomServiceClient(s.LiveKit.URL, s.LiveKit.APIKey, s.LiveKit.APISecret)
 	postgres := testkit.Postgres(t)
 	s.SessionsDB, s.BridgeDB = database(t, postgres, "sessions"), database(t, postgres, "bridge")
-	if observed {
+	if !s.unobserved {
 		s.Observed = Observe(t, s.Vhost)
 		t.Cleanup(func() { s.checkObserved(t) }) // when the services have ended
 	}
@@ -94,7 +113,7 @@ func prepare(t testing.TB, broker *testkit.Broker, observed bool) *Stack {
 		"LIVEKIT_API_KEY":        s.LiveKit.APIKey,
 		"LIVEKIT_API_SECRET":     s.LiveKit.APISecret,
 		"ROOM_DEPARTURE_TIMEOUT": departureTimeout.String(),
-	}))
+	})).With(s.bridge)
 	for _, p := range []*Process{s.Sessions, s.Bridge} {
 		s.own(t, p)
 	}
@@ -224,13 +243,21 @@ func (s *Stack) Readiness(ctx context.Context, p *Process) (status int, degraded
 	return status, ready.Degraded, nil
 }
 
-// Token asks for a token as the user, and remembers it as something that no log may hold.
+// Token asks for a token as the user, and remembers it as something that no log may hold. Where nobody issues one in time, on a machine that
+// has much else to do, it asks again, as any client does.
 func (s *Stack) Token(t testing.TB, sessionID, user string) callplane.Token {
 	t.Helper()
-	token, err := s.API.As(user).Token(testkit.Context(t, Patience), sessionID, callplane.TokenRequest{})
-	if err != nil {
+	var token callplane.Token
+	testkit.Eventually(t, Patience, func(ctx context.Context) error {
+		var err error
+		token, err = s.API.As(user).Token(ctx, sessionID, callplane.TokenRequest{})
+		var problem *callplane.Problem
+		if err == nil || errors.As(err, &problem) && problem.Retryable {
+			return err
+		}
 		t.Fatalf("asking for a token as %s: %v", user, err)
-	}
+		return nil
+	})
 	s.tokens.add(token.Token)
 	return token
 }
@@ -249,6 +276,26 @@ func (s *Stack) Join(t testing.TB, sessionID, user string) *caller.Caller {
 		t.Fatal(err)
 	}
 	return c
+}
+
+// JoinApart is Join with the caller in a process of its own.
+func (s *Stack) JoinApart(t testing.TB, sessionID, user string) *caller.Process {
+	t.Helper()
+	return s.Speak(t, s.Token(t, sessionID, user))
+}
+
+// Speak lets somebody who has a token join in a process of their own, publishing audio.
+func (s *Stack) Speak(t testing.TB, token callplane.Token) *caller.Process {
+	t.Helper()
+	p := caller.Start(t, Binary(t, Caller), token.URL, token.Token)
+	p.Publish(t)
+	return p
+}
+
+// TryJoin lets somebody who has a token join in a process of their own, where the server may refuse.
+func (s *Stack) TryJoin(t testing.TB, token callplane.Token) (*caller.Process, error) {
+	t.Helper()
+	return caller.TryStart(t, Binary(t, Caller), token.URL, token.Token)
 }
 
 // RoomExists asks LiveKit whether it has the room.

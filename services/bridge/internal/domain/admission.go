@@ -9,6 +9,11 @@ import (
 // MaxDevices is how many devices of one member may be given tokens for one session.
 const MaxDevices = 5
 
+// MaxParticipants is how many can be in a room at once: every device of as many members as the API lets a session have.
+const MaxParticipants = maxMembers * MaxDevices
+
+const maxMembers = 100
+
 // Why a token is refused.
 var (
 	ErrSessionFinal = errors.New("the session is final")

@@ -101,15 +101,17 @@ func (l *look) confirmed() bool {
 	return l.Before.Some() && l.at.Sub(l.Before.At) >= SecondLook
 }
 
-// noRoom is what follows where the provider has no such room: with nobody in it it was closed in order, otherwise it was lost.
+// noRoom is what follows where the provider has no such room: with nobody in it it was closed in order, otherwise it was lost. Whoever was
+// missed before, while it was still there, had gone before it did.
 func (l *look) noRoom() {
 	room := l.s.Room
 	switch {
 	case room.Phase != PhaseOpen:
-	case !l.confirmed() || l.Before.RoomSID != room.SID:
-		l.missing.RoomSID = room.SID
-	default:
+	case l.confirmed() && l.Before.RoomSID == room.SID:
 		l.finish(Vanished)
+	default:
+		l.absences()
+		l.missing.RoomSID = room.SID
 	}
 }
 
@@ -129,6 +131,11 @@ func (l *look) room() {
 			l.settle()
 		}
 	}
+	l.absences()
+}
+
+// absences takes for gone who is missed for the second time, and notes who is for the first.
+func (l *look) absences() {
 	for _, identity := range l.shown() {
 		p := l.s.Participants[identity]
 		if _, there := l.Listing.find(identity); there || p.Presence != Present {

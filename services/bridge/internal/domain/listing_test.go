@@ -81,6 +81,29 @@ func TestARoomThatIsGoneWithNobodyInItWasFinished(t *testing.T) {
 	require.Empty(t, c.hear(finished(0, 26_000)), "the webhook comes after all")
 }
 
+func TestWhoWasMissedBeforeTheRoomWentLeftInOrder(t *testing.T) {
+	c := inCall(t)
+	c.hear(left(0, "bob", 2, 3000, events.LeaveClientInitiated))
+	said, missing := c.look(listed(0), 0, domain.Missing{}, false)
+	require.Empty(t, said)
+	said, missing = c.look(nobody, 2000, missing, false)
+	require.Equal(t, types{events.CallParticipantReconnecting, events.CallReconnecting}, said, "the room was closed after her, as an empty one is")
+	require.Equal(t, "RM_a", missing.RoomSID, "and is itself missed for the first time")
+	require.Empty(t, c.lookTwice(nobody, 5000))
+	require.Equal(t, types{events.CallParticipantLeft, events.CallDisconnected}, c.expire(nobody, 60_000))
+	require.Equal(t, "completed", reasonOf(t, c.log[len(c.log)-1]))
+}
+
+func TestWhoWasInTheRoomWhenItWentIsLostWithIt(t *testing.T) {
+	c := inCall(t)
+	_, missing := c.look(listed(0, active("bob", 2)), 0, domain.Missing{}, false)
+	said, _ := c.look(nobody, 2000, missing, false)
+	require.Equal(t, types{events.CallParticipantReconnecting}, said, "alice had gone before")
+	require.Equal(t, types{events.CallParticipantReconnecting, events.CallReconnecting}, c.lookTwice(nobody, 5000))
+	c.expire(nobody, 60_000)
+	require.Equal(t, "provider_failure", reasonOf(t, c.log[len(c.log)-1]))
+}
+
 func TestARoomMissedByMistake(t *testing.T) {
 	c := inCall(t)
 	require.Len(t, c.lookTwice(nobody, 0), 3)

@@ -128,6 +128,7 @@ func TestRolesCanDoWhatTheyMayAndNoMore(t *testing.T) {
 	require.Len(t, listed.GetRooms(), 1)
 	require.EqualValues(t, 7, listed.GetRooms()[0].GetDepartureTimeout(), "the room's settings came with the token")
 	require.EqualValues(t, 90, listed.GetRooms()[0].GetEmptyTimeout())
+	require.EqualValues(t, domain.MaxParticipants, listed.GetRooms()[0].GetMaxParticipants())
 }
 
 func TestRolesChangeAndMembersGoAtOnce(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 	"github.com/callplane/callplane/contracts/commands"
 	"github.com/callplane/callplane/contracts/events"
 	"github.com/callplane/callplane/libs/config"
+	"github.com/callplane/callplane/services/bridge/internal/domain"
 	"github.com/callplane/callplane/services/bridge/internal/ports"
 )
 
@@ -55,6 +56,7 @@ func (t *Tokens) Issue(g ports.TokenGrant) (commands.JoinToken, string, time.Tim
 		SetRoomConfig(&lkproto.RoomConfiguration{
 			EmptyTimeout:     seconds(t.cfg.EmptyTimeout),
 			DepartureTimeout: seconds(t.cfg.DepartureTimeout),
+			MaxParticipants:  domain.MaxParticipants,
 		}).
 		ToJWT()
 	if err != nil {

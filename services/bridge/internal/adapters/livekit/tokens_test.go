@@ -46,6 +46,7 @@ func TestGrantsByRole(t *testing.T) {
 			require.Nil(t, claims.Agent)
 			require.EqualValues(t, 300, claims.GetRoomConfiguration().GetEmptyTimeout())
 			require.EqualValues(t, 20, claims.GetRoomConfiguration().GetDepartureTimeout())
+			require.EqualValues(t, 500, claims.GetRoomConfiguration().GetMaxParticipants(), "five devices of each of a hundred members")
 			for _, shown := range []string{fmt.Sprint(token), fmt.Sprintf("%+v %#v", token, token)} {
 				require.NotContains(t, shown, token.Reveal())
 			}

@@ -1,0 +1,85 @@
+//go:build integration
+
+package truth
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/callplane/callplane/deployments/systemtest/stack"
+	"github.com/callplane/callplane/libs/testkit"
+)
+
+// TestNobodyLooks has calls of which LiveKit can't tell all, on a bridge that compares nothing by itself: what must not be missed is asked
+// for before anything is final.
+func TestNobodyLooks(t *testing.T) {
+	t.Parallel()
+	s := start(t, func() *stack.Stack {
+		s := stack.Prepare(t, testkit.Rabbit(t), stack.WithWebhookProxy(), quick(15*time.Second, map[string]string{"RECONCILE_INTERVAL": "0"}))
+		s.SetSessions(t, map[string]string{"ACTIVATION_TIMEOUT": "20s"})
+		return s
+	})
+	for name, scenario := range map[string]func(*call){
+		"back, and nobody tells":   backUntold,
+		"joined, and nobody tells": joinedUntold,
+		"nobody joins in time":     nobodyInTime,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			scenario(newCall(t, s))
+		})
+	}
+}
+
+// backUntold has somebody come back of whom no webhook tells, while their time runs out: they are seen then, and the call lives.
+func backUntold(c *call) {
+	people := c.join(alice)
+	people[0].Kill(c)
+	told := then(opens(alice), isLost(alice, "connection_timeout"), happens("call.reconnecting"))
+	c.is("reconnecting", shown(alice, "reconnecting"), told)
+	c.stack.Webhooks.Treat(c.room, func(w stack.Webhook) stack.Fate {
+		if w.Event == "participant_joined" {
+			return stack.Lose
+		}
+		return stack.Pass
+	})
+	again := c.stack.JoinApart(c, c.id, alice)
+	c.tells(1, stack.Lose, "participant_joined", again.Identity())
+	c.tells(2, stack.Pass, "track_published", again.Identity())
+	// Open: whether the call or the track is told of first.
+	told = then(told, happens("call.participant.reconnected alice"), sideBySide(happens("call.track.published alice"), happens("call.reconnected")))
+	c.is("active", shown(alice, "present"), told)
+	again.Leave(c)
+	c.ends("ended", shown(alice, "left"), then(told, hangsUp(alice), isOver()))
+}
+
+// joinedUntold has somebody join of whom no webhook tells, while the session's time to become active runs out: it waits. Their leaving tells
+// of their having been there.
+func joinedUntold(c *call) {
+	c.stack.Webhooks.Treat(c.room, stack.Always(stack.Lose))
+	a := c.stack.JoinApart(c, c.id, alice)
+	c.tells(1, stack.Lose, "track_published", a.Identity())
+	await(c, func(context.Context) error {
+		if c.count(c.stack.SessionsDB, `SELECT activation_claims FROM sessions WHERE id::text = $1`) == 0 {
+			return errors.New("it is not late yet")
+		}
+		return nil
+	})
+	c.stack.Webhooks.Treat(c.room, stack.Always(stack.Pass))
+	c.is("created", shown(), happens("call.created"))
+	a.Leave(c)
+	c.ends("ended", shown(alice, "left"), then(happens("call.created", "call.connecting", "call.connected alice", "call.participant.joined alice"),
+		isGone(alice, "client_initiated"), isOver()))
+}
+
+// nobodyInTime has tokens given that nobody uses.
+func nobodyInTime(c *call) {
+	_ = c.stack.Token(c, c.id, alice)
+	_ = c.stack.Token(c, c.id, bob)
+	c.ends("failed", shown(), happens("call.created", "call.failed activation_timeout"))
+	require.Zero(c, c.count(c.stack.BridgeDB, `SELECT count(*) FROM mappings WHERE session_id::text = $1 AND NOT final`), "it is forgotten in time")
+}
