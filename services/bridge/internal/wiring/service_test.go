@@ -50,6 +50,7 @@ const partitions = 4
 type service struct {
 	t        *testing.T
 	port     int
+	admin    int
 	app      *fx.App
 	log      *buffer
 	db       *gorm.DB
@@ -121,8 +122,9 @@ func (s *service) run(changes ...string) {
 	if s.livekit == nil {
 		s.livekit = &testkit.LiveKitServer{APIKey: "key", APISecret: strings.Repeat("s", 32)}
 	}
+	s.admin = testkit.FreePort(s.t)
 	settings, err := config.Load[Settings](append(environ(
-		"HTTP_ADDR=:"+strconv.Itoa(s.port), "ADMIN_ADDR=127.0.0.1:"+strconv.Itoa(testkit.FreePort(s.t)),
+		"HTTP_ADDR=:"+strconv.Itoa(s.port), "ADMIN_ADDR=127.0.0.1:"+strconv.Itoa(s.admin),
 		"EVENT_PARTITIONS="+strconv.Itoa(partitions), "ROOM_DEPARTURE_TIMEOUT=2s", "LOG_LEVEL=debug",
 		"LIVEKIT_API_KEY="+s.livekit.APIKey, "LIVEKIT_API_SECRET="+s.livekit.APISecret,
 	), changes...))
@@ -156,6 +158,16 @@ func (s *service) get(path string) (int, string) {
 	request, err := http.NewRequestWithContext(s.t.Context(), http.MethodGet, s.url(path), nil)
 	require.NoError(s.t, err)
 	return do(s.t, request)
+}
+
+// metrics is what the service shows to Prometheus.
+func (s *service) metrics() string {
+	s.t.Helper()
+	request, err := http.NewRequestWithContext(s.t.Context(), http.MethodGet, "http://127.0.0.1:"+strconv.Itoa(s.admin)+"/metrics", nil)
+	require.NoError(s.t, err)
+	status, body := do(s.t, request)
+	require.Equal(s.t, http.StatusOK, status)
+	return body
 }
 
 // post sends a webhook as LiveKit does, signed with the given secret.
