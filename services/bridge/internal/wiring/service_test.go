@@ -209,7 +209,7 @@ func (s *service) count(sql string, args ...any) int64 {
 // sessions stands for the sessions service on the broker: it asks for tokens, tells of its sessions and
 // hears what the bridge says.
 type sessions struct {
-	t         *testing.T
+	t         testing.TB
 	publisher *rabbitmq.Publisher
 	commands  *rabbitmq.RPCClient
 
@@ -217,7 +217,7 @@ type sessions struct {
 	heard []events.Envelope
 }
 
-func newSessions(t *testing.T, vhost *testkit.Vhost) *sessions {
+func newSessions(t testing.TB, vhost *testkit.Vhost) *sessions {
 	t.Helper()
 	connector, err := rabbitmq.NewConnector(rabbitmq.Config{
 		URL: config.Secret(vhost.URL(topology.UserSessions)), Name: "test-sessions", Logger: slog.New(slog.DiscardHandler),
@@ -268,6 +268,13 @@ func (s *sessions) types(session string) []events.Type {
 	return types
 }
 
+// count returns how many events the bridge has said.
+func (s *sessions) count() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.heard)
+}
+
 func (s *sessions) waitFor(session string, want ...events.Type) {
 	s.t.Helper()
 	testkit.Eventually(s.t, time.Minute, func(context.Context) error {
@@ -312,7 +319,7 @@ func (s *sessions) token(session, user string, role events.Role) (commands.Token
 	return reply.Value()
 }
 
-func newSession(t *testing.T) string {
+func newSession(t testing.TB) string {
 	t.Helper()
 	id, err := events.NewID()
 	require.NoError(t, err)
