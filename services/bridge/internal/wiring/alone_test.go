@@ -71,7 +71,7 @@ func (a *alone) start(b *testing.B, changes ...string) (stop func()) {
 	b.Helper()
 	a.address, a.admin = "127.0.0.1:"+strconv.Itoa(testkit.FreePort(b)), "127.0.0.1:"+strconv.Itoa(testkit.FreePort(b))
 	var log bytes.Buffer
-	process := exec.CommandContext(context.Background(), a.binary) //nolint:gosec // Just built; ended below.
+	process := exec.CommandContext(context.Background(), a.binary)
 	process.Env = append(append(append(os.Environ(), a.settings...), "HTTP_ADDR="+a.address, "ADMIN_ADDR="+a.admin), changes...)
 	process.Stdout, process.Stderr = &log, &log
 	process.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
@@ -110,6 +110,14 @@ func (a *alone) get(ctx context.Context, url string) (string, error) {
 	}
 	body, err := io.ReadAll(response.Body)
 	return string(body), errors.Join(err, response.Body.Close())
+}
+
+// sender sends the process webhooks; what they tell is what LiveKit lists.
+func (a *alone) sender(b *testing.B) *sender {
+	b.Helper()
+	s := newSender(b, a.address, benchedKey, benchedSecret)
+	s.told = a.livekit.told
+	return s
 }
 
 // count returns a figure of the database.

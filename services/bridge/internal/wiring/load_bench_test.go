@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"sync"
 	"testing"
@@ -42,13 +43,14 @@ func BenchmarkWebhooksOfManyRooms(b *testing.B) {
 	a.start(b)
 	sessions := a.admit(b, loadRooms)
 	recorded := templates(b)
-	calls := make([][][]signedWebhook, loadRooms)
+	calls := make([][][]webhook, loadRooms)
 	for n, session := range sessions {
-		calls[n] = bursts(b, recorded, session, perRoom-2)
+		calls[n] = bursts(b, recorded, session, time.Now(), perRoom-2)
 	}
 	want := callEvents(perRoom - 2)
 	b.ResetTimer()
 	s := a.sender(b)
+	floor := a.commits(b)
 	began := time.Now()
 	const between = time.Second * burst / loadRate
 	var running sync.WaitGroup
@@ -67,6 +69,7 @@ func BenchmarkWebhooksOfManyRooms(b *testing.B) {
 	})
 	heard := time.Since(began)
 	b.StopTimer()
+	b.ReportMetric(millis(floor(), 50), "one-commit-p50-ms")
 	for _, session := range sessions {
 		require.Equal(b, want, a.sessions.types(session))
 	}
@@ -107,4 +110,34 @@ func (a *alone) admit(b *testing.B, count int) []string {
 		b.FailNow()
 	}
 	return list
+}
+
+// commits has single rows committed, a few a second, until the function returned is called; that tells how long each took, in order of length.
+func (a *alone) commits(b *testing.B) (end func() []time.Duration) {
+	b.Helper()
+	require.NoError(b, a.db.Exec(`CREATE TABLE floor (n int)`).Error)
+	ctx, cancel := context.WithCancel(b.Context())
+	took := make(chan []time.Duration, 1)
+	go func() {
+		var list []time.Duration
+		tick := time.NewTicker(100 * time.Millisecond)
+		defer tick.Stop()
+		for ctx.Err() == nil {
+			began := time.Now()
+			if err := a.db.Exec(`INSERT INTO floor VALUES (?)`, len(list)).Error; err != nil {
+				b.Error(err)
+			}
+			list = append(list, time.Since(began))
+			select {
+			case <-ctx.Done():
+			case <-tick.C:
+			}
+		}
+		slices.Sort(list)
+		took <- list
+	}()
+	return func() []time.Duration {
+		cancel()
+		return <-took
+	}
 }

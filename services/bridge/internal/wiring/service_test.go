@@ -19,8 +19,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/golang-jwt/jwt/v5"
 	"github.com/google/uuid"
-	"github.com/livekit/protocol/auth"
 	"github.com/livekit/protocol/logger"
 	lksdk "github.com/livekit/server-sdk-go/v2"
 	"github.com/stretchr/testify/require"
@@ -57,6 +57,8 @@ type service struct {
 	vhost    *testkit.Vhost
 	livekit  *testkit.LiveKitServer
 	sessions *sessions
+
+	signatures []string // of all that was sent
 }
 
 // buffer is a log that may be read while it is written.
@@ -173,14 +175,28 @@ func (s *service) metrics() string {
 // post sends a webhook as LiveKit does, signed with the given secret.
 func (s *service) post(body []byte, secret string) (int, string) {
 	s.t.Helper()
+	return s.send(body, "application/webhook+json", signature(s.t, body, s.livekit.APIKey, secret, 5*time.Minute))
+}
+
+// signature is what LiveKit sends with a body, valid for so long from now on; where that is negative, it has expired.
+func signature(t testing.TB, body []byte, key, secret string, validFor time.Duration) string {
+	t.Helper()
 	sum := sha256.Sum256(body)
-	signature, err := auth.NewAccessToken(s.livekit.APIKey, secret).SetValidFor(5 * time.Minute).
-		SetSha256(base64.StdEncoding.EncodeToString(sum[:])).ToJWT()
-	require.NoError(s.t, err)
+	text, err := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.MapClaims{
+		"iss": key, "exp": time.Now().Add(validFor).Unix(), "sha256": base64.StdEncoding.EncodeToString(sum[:]),
+	}).SignedString([]byte(secret))
+	require.NoError(t, err)
+	return text
+}
+
+// send sends what may be a webhook.
+func (s *service) send(body []byte, mediaType, authorization string) (int, string) {
+	s.t.Helper()
 	request, err := http.NewRequestWithContext(s.t.Context(), http.MethodPost, s.url("/livekit/webhook"), bytes.NewReader(body))
 	require.NoError(s.t, err)
-	request.Header.Set("Authorization", signature)
-	request.Header.Set("Content-Type", "application/webhook+json")
+	request.Header.Set("Authorization", authorization)
+	request.Header.Set("Content-Type", mediaType)
+	s.signatures = append(s.signatures, authorization)
 	return do(s.t, request)
 }
 

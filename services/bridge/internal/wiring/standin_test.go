@@ -91,3 +91,10 @@ func (s *standIn) ListParticipants(_ context.Context, r *livekit.ListParticipant
 func (s *standIn) DeleteRoom(_ context.Context, r *livekit.DeleteRoomRequest) (*livekit.DeleteRoomResponse, error) {
 	return nil, twirp.NotFoundError("there is no room " + r.GetRoom()) // All rooms here end by themselves.
 }
+
+// asked returns how many rooms and lists were asked for.
+func (s *standIn) asked() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.calls
+}

@@ -5,8 +5,6 @@ package wiring
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/base64"
 	"fmt"
 	"io"
 	"net/http"
@@ -15,7 +13,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/livekit/protocol/auth"
 	"github.com/livekit/protocol/livekit"
 	"github.com/livekit/protocol/utils/protojson"
 	"github.com/stretchr/testify/require"
@@ -26,11 +23,10 @@ import (
 	"github.com/callplane/callplane/services/bridge/internal/domain"
 )
 
-// signedWebhook is one that LiveKit would send.
-type signedWebhook struct {
-	event         *livekit.WebhookEvent
-	body          []byte
-	authorization string
+// webhook is one that LiveKit would send.
+type webhook struct {
+	event *livekit.WebhookEvent
+	body  []byte
 }
 
 // burst is how many webhooks of a room come at the same moment: one after the other, as LiveKit's queue of the room sends them.
@@ -68,30 +64,31 @@ func callEvents(rejoins int) []events.Type {
 	return append(want, unpublished, left, left, disconnected)
 }
 
-// bursts returns the webhooks of a call of the session with rejoins, the first and the last burst included.
-func bursts(t testing.TB, templates map[string]*livekit.WebhookEvent, session string, rejoins int) [][]signedWebhook {
+// bursts returns the webhooks of a call of the session with rejoins, the first and the last burst included. The call begins at start, and a
+// millisecond passes before each of the webhooks, by whose number sids are named.
+func bursts(t testing.TB, templates map[string]*livekit.WebhookEvent, session string, start time.Time, rejoins int) [][]webhook {
 	t.Helper()
-	c := &recordedCall{t: t, templates: templates, start: time.Now(), session: session, sids: map[string]string{}}
+	c := &recordedCall{t: t, templates: templates, start: start, session: session, sids: map[string]string{}}
 	const alice, bob = "alice#default", "bob#default"
-	all := [][]signedWebhook{{
+	all := [][]webhook{{
 		c.webhook("room_started", ""), c.webhook("participant_joined", alice), c.webhook("participant_joined", bob), c.webhook("track_published", alice),
 	}}
 	for range rejoins {
 		all = append(all, c.rejoin(alice))
 	}
-	return append(all, []signedWebhook{
+	return append(all, []webhook{
 		c.webhook("track_unpublished", alice), c.webhook("participant_left", alice), c.webhook("participant_left", bob), c.webhook("room_finished", ""),
 	})
 }
 
-func (c *recordedCall) rejoin(identity string) []signedWebhook {
-	return []signedWebhook{
+func (c *recordedCall) rejoin(identity string) []webhook {
+	return []webhook{
 		c.webhook("track_unpublished", identity), c.webhook("participant_left", identity),
 		c.webhook("participant_joined", identity), c.webhook("track_published", identity),
 	}
 }
 
-func (c *recordedCall) webhook(kind, identity string) signedWebhook {
+func (c *recordedCall) webhook(kind, identity string) webhook {
 	template, found := c.templates[kind+" "+identity]
 	require.True(c.t, found, "%s of %s is not recorded", kind, identity)
 	e := proto.CloneOf(template)
@@ -115,19 +112,9 @@ func (c *recordedCall) webhook(kind, identity string) signedWebhook {
 	if e.GetTrack() != nil {
 		e.Track.Sid, e.Track.Version = c.track, nil
 	}
-	return sign(c.t, e)
-}
-
-// sign makes the request out of what it tells, as LiveKit does.
-func sign(t testing.TB, e *livekit.WebhookEvent) signedWebhook {
-	t.Helper()
 	body, err := protojson.Marshal(e)
-	require.NoError(t, err)
-	sum := sha256.Sum256(body)
-	authorization, err := auth.NewAccessToken(benchedKey, benchedSecret).SetValidFor(time.Hour).
-		SetSha256(base64.StdEncoding.EncodeToString(sum[:])).ToJWT()
-	require.NoError(t, err)
-	return signedWebhook{event: e, body: body, authorization: authorization}
+	require.NoError(c.t, err)
+	return webhook{event: e, body: body}
 }
 
 // answers is how long webhooks took, and what was not answered 200.
@@ -169,26 +156,28 @@ func millis(sorted []time.Duration, percent int) float64 {
 
 // sender is LiveKit with its webhooks.
 type sender struct {
-	b       *testing.B
-	url     string
-	client  *http.Client
-	livekit *standIn
-	answers answers
+	t           testing.TB
+	url         string
+	key, secret string
+	copies      int // how often each is sent, all at once
+	client      *http.Client
+	told        func(e *livekit.WebhookEvent) // of each that was answered
+	answers     answers
 }
 
-func (a *alone) sender(b *testing.B) *sender {
-	b.Helper()
+func newSender(t testing.TB, address, key, secret string) *sender {
 	transport := &http.Transport{MaxIdleConnsPerHost: 64}
-	b.Cleanup(transport.CloseIdleConnections)
+	t.Cleanup(transport.CloseIdleConnections)
 	return &sender{
-		b: b, url: "http://" + a.address + "/livekit/webhook", livekit: a.livekit, client: &http.Client{Transport: transport, Timeout: time.Minute},
+		t: t, url: "http://" + address + "/livekit/webhook", key: key, secret: secret, copies: 1,
+		client: &http.Client{Transport: transport, Timeout: time.Minute}, told: func(*livekit.WebhookEvent) {},
 	}
 }
 
 // room sends the webhooks of one room in order, each burst at its time. LiveKit repeats what isn't answered 200; here that is counted, and
-// fails the benchmark.
-func (s *sender) room(ctx context.Context, calls [][]signedWebhook, due func(burst int) time.Time) {
-	for n, list := range calls {
+// fails the test.
+func (s *sender) room(ctx context.Context, bursts [][]webhook, due func(burst int) time.Time) {
+	for n, list := range bursts {
 		happened := due(n)
 		timer := time.NewTimer(time.Until(happened))
 		select {
@@ -197,23 +186,32 @@ func (s *sender) room(ctx context.Context, calls [][]signedWebhook, due func(bur
 		case <-timer.C:
 		}
 		for _, w := range list {
-			began := time.Now()
-			status, err := s.send(ctx, w)
-			if err != nil || status != http.StatusOK {
-				s.b.Errorf("a webhook was answered %d %v", status, err)
+			var sending sync.WaitGroup
+			for range s.copies {
+				sending.Go(func() { s.send(ctx, w, happened) })
 			}
-			s.answers.note(time.Since(began), time.Since(happened), err == nil && status == http.StatusOK)
-			s.livekit.told(w.event)
+			sending.Wait()
+			s.told(w.event)
 		}
 	}
 }
 
-func (s *sender) send(ctx context.Context, w signedWebhook) (int, error) {
+func (s *sender) send(ctx context.Context, w webhook, happened time.Time) {
+	began := time.Now()
+	status, err := s.post(ctx, w)
+	ok := err == nil && status == http.StatusOK
+	if !ok {
+		s.t.Errorf("a webhook was answered %d %v", status, err)
+	}
+	s.answers.note(time.Since(began), time.Since(happened), ok)
+}
+
+func (s *sender) post(ctx context.Context, w webhook) (int, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url, bytes.NewReader(w.body))
 	if err != nil {
 		return 0, err
 	}
-	request.Header.Set("Authorization", w.authorization)
+	request.Header.Set("Authorization", signature(s.t, w.body, s.key, s.secret, time.Minute))
 	request.Header.Set("Content-Type", "application/webhook+json")
 	response, err := s.client.Do(request)
 	if err != nil {
