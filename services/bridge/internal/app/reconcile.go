@@ -26,7 +26,6 @@ type Reconcile struct {
 
 	Turns    ports.Turns
 	Surveys  ports.Surveys
-	Reader   ports.MappingReader
 	Mappings ports.Mappings
 	Media    ports.MediaListings
 	Inspect  Inspect
@@ -196,16 +195,14 @@ func (r *Reconcile) confirm(ctx context.Context, pass int64, suspects []suspect)
 			return err
 		}
 		before := make(map[string]domain.Missing, len(some))
-		page := make([]domain.Mapping, 0, len(some))
+		ids := make([]string, 0, len(some))
 		for _, s := range some {
-			m, known, err := r.Reader.Find(ctx, s.sessionID)
-			if err != nil {
-				return fmt.Errorf("reading a call once more: %w", err)
-			}
-			if known {
-				before[s.sessionID] = s.missing
-				page = append(page, m)
-			}
+			before[s.sessionID] = s.missing
+			ids = append(ids, s.sessionID)
+		}
+		page, err := r.Surveys.Named(ctx, ids)
+		if err != nil {
+			return fmt.Errorf("reading calls once more: %w", err)
 		}
 		if _, err := r.inspect(ctx, page, before); err != nil {
 			return err

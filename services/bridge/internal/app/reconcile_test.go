@@ -92,7 +92,7 @@ func (b *bench) replica(m *media, name string) replica {
 	inspect := app.Inspect{Mappings: b.store, Tally: b.tally, Nudges: nudges, Now: time.Now, Window: window}
 	log := slog.New(slog.DiscardHandler)
 	r := &app.Reconcile{
-		Turns: b.store, Surveys: b.store, Reader: b.store, Mappings: b.store, Media: m, Inspect: inspect, Tally: b.tally, Nudges: nudges,
+		Turns: b.store, Surveys: b.store, Mappings: b.store, Media: m, Inspect: inspect, Tally: b.tally, Nudges: nudges,
 		Log: log, Holder: name, Interval: interval,
 	}
 	return replica{r, &app.ExpireWindows{

@@ -52,7 +52,7 @@ func Bodies(t testing.TB, name, room, suffix string) [][]byte {
 	return bodies
 }
 
-// Requests returns what Bodies does, with the times at which it came.
+// Requests returns what Bodies does, with the times at which it came; none of a recording in which nothing came.
 func Requests(t testing.TB, name, room, suffix string) []Request {
 	t.Helper()
 	file, err := files.Open("testdata/" + name + ".jsonl")
@@ -72,6 +72,5 @@ func Requests(t testing.TB, name, room, suffix string) []Request {
 		requests = append(requests, Request{At: request.At, Body: []byte(identity.ReplaceAllString(body, "${1}${2}"+suffix+"${3}"))})
 	}
 	require.NoError(t, lines.Err())
-	require.NotEmpty(t, requests)
 	return requests
 }

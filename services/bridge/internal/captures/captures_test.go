@@ -12,6 +12,15 @@ import (
 
 var turnPassword = regexp.MustCompile(`turnPassword":\s*"([^"]*)"`)
 
+func TestEverySituationIsRecorded(t *testing.T) {
+	require.Equal(t, []string{
+		"badtoken", "clean", "delete", "dup", "empty", "fail500", "full", "kill", "rejoin", "remove", "serverterm", "simulate", "stop3",
+	}, captures.Names(t))
+	for _, name := range captures.Names(t) {
+		require.Equal(t, name == "badtoken", len(captures.Bodies(t, name, "call-x", "#default")) == 0, "%s: only a refused client is no webhook", name)
+	}
+}
+
 func TestCapturesHoldNoSecret(t *testing.T) {
 	found := 0
 	for _, name := range captures.Names(t) {

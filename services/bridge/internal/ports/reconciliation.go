@@ -40,6 +40,9 @@ type Surveys interface {
 	// after the given id on: those with somebody who was given a token, unless nothing can come of them any more.
 	Unsettled(ctx context.Context, after string, limit int) ([]domain.Mapping, error)
 
+	// Named returns the mappings of sessions, in any order; sessions that are not known are left out.
+	Named(ctx context.Context, sessionIDs []string) ([]domain.Mapping, error)
+
 	// Zombies returns which of the rooms belong to calls that are over, by session, unless they are to be deleted already.
 	Zombies(ctx context.Context, roomNames []string) ([]string, error)
 }

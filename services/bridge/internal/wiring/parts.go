@@ -171,7 +171,7 @@ func newExpireWindows(in seen, windows ports.Windows, bell *app.Bell, reconcile 
 
 func newReconcile(s Settings, in seen, turns ports.Turns, surveys ports.Surveys, name replica) *app.Reconcile {
 	return &app.Reconcile{
-		Turns: turns, Surveys: surveys, Reader: in.Reader, Mappings: in.Mappings, Media: in.Media, Inspect: in.Inspect, Tally: in.Tally,
+		Turns: turns, Surveys: surveys, Mappings: in.Mappings, Media: in.Media, Inspect: in.Inspect, Tally: in.Tally,
 		Nudges: in.Nudges, Log: in.Log, Holder: string(name), Interval: s.LiveKit.Reconcile,
 	}
 }

@@ -19,8 +19,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/golang-jwt/jwt/v5"
 	"github.com/google/uuid"
-	"github.com/livekit/protocol/auth"
 	"github.com/livekit/protocol/logger"
 	lksdk "github.com/livekit/server-sdk-go/v2"
 	"github.com/stretchr/testify/require"
@@ -50,12 +50,15 @@ const partitions = 4
 type service struct {
 	t        *testing.T
 	port     int
+	admin    int
 	app      *fx.App
 	log      *buffer
 	db       *gorm.DB
 	vhost    *testkit.Vhost
 	livekit  *testkit.LiveKitServer
 	sessions *sessions
+
+	signatures []string // of all that was sent
 }
 
 // buffer is a log that may be read while it is written.
@@ -121,8 +124,9 @@ func (s *service) run(changes ...string) {
 	if s.livekit == nil {
 		s.livekit = &testkit.LiveKitServer{APIKey: "key", APISecret: strings.Repeat("s", 32)}
 	}
+	s.admin = testkit.FreePort(s.t)
 	settings, err := config.Load[Settings](append(environ(
-		"HTTP_ADDR=:"+strconv.Itoa(s.port), "ADMIN_ADDR=127.0.0.1:"+strconv.Itoa(testkit.FreePort(s.t)),
+		"HTTP_ADDR=:"+strconv.Itoa(s.port), "ADMIN_ADDR=127.0.0.1:"+strconv.Itoa(s.admin),
 		"EVENT_PARTITIONS="+strconv.Itoa(partitions), "ROOM_DEPARTURE_TIMEOUT=2s", "LOG_LEVEL=debug",
 		"LIVEKIT_API_KEY="+s.livekit.APIKey, "LIVEKIT_API_SECRET="+s.livekit.APISecret,
 	), changes...))
@@ -158,17 +162,41 @@ func (s *service) get(path string) (int, string) {
 	return do(s.t, request)
 }
 
+// metrics is what the service shows to Prometheus.
+func (s *service) metrics() string {
+	s.t.Helper()
+	request, err := http.NewRequestWithContext(s.t.Context(), http.MethodGet, "http://127.0.0.1:"+strconv.Itoa(s.admin)+"/metrics", nil)
+	require.NoError(s.t, err)
+	status, body := do(s.t, request)
+	require.Equal(s.t, http.StatusOK, status)
+	return body
+}
+
 // post sends a webhook as LiveKit does, signed with the given secret.
 func (s *service) post(body []byte, secret string) (int, string) {
 	s.t.Helper()
+	return s.send(body, "application/webhook+json", signature(s.t, body, s.livekit.APIKey, secret, 5*time.Minute))
+}
+
+// signature is what LiveKit sends with a body, valid for so long from now on; where that is negative, it has expired.
+func signature(t testing.TB, body []byte, key, secret string, validFor time.Duration) string {
+	t.Helper()
 	sum := sha256.Sum256(body)
-	signature, err := auth.NewAccessToken(s.livekit.APIKey, secret).SetValidFor(5 * time.Minute).
-		SetSha256(base64.StdEncoding.EncodeToString(sum[:])).ToJWT()
-	require.NoError(s.t, err)
+	text, err := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.MapClaims{
+		"iss": key, "exp": time.Now().Add(validFor).Unix(), "sha256": base64.StdEncoding.EncodeToString(sum[:]),
+	}).SignedString([]byte(secret))
+	require.NoError(t, err)
+	return text
+}
+
+// send sends what may be a webhook.
+func (s *service) send(body []byte, mediaType, authorization string) (int, string) {
+	s.t.Helper()
 	request, err := http.NewRequestWithContext(s.t.Context(), http.MethodPost, s.url("/livekit/webhook"), bytes.NewReader(body))
 	require.NoError(s.t, err)
-	request.Header.Set("Authorization", signature)
-	request.Header.Set("Content-Type", "application/webhook+json")
+	request.Header.Set("Authorization", authorization)
+	request.Header.Set("Content-Type", mediaType)
+	s.signatures = append(s.signatures, authorization)
 	return do(s.t, request)
 }
 
@@ -197,7 +225,7 @@ func (s *service) count(sql string, args ...any) int64 {
 // sessions stands for the sessions service on the broker: it asks for tokens, tells of its sessions and
 // hears what the bridge says.
 type sessions struct {
-	t         *testing.T
+	t         testing.TB
 	publisher *rabbitmq.Publisher
 	commands  *rabbitmq.RPCClient
 
@@ -205,7 +233,7 @@ type sessions struct {
 	heard []events.Envelope
 }
 
-func newSessions(t *testing.T, vhost *testkit.Vhost) *sessions {
+func newSessions(t testing.TB, vhost *testkit.Vhost) *sessions {
 	t.Helper()
 	connector, err := rabbitmq.NewConnector(rabbitmq.Config{
 		URL: config.Secret(vhost.URL(topology.UserSessions)), Name: "test-sessions", Logger: slog.New(slog.DiscardHandler),
@@ -256,6 +284,13 @@ func (s *sessions) types(session string) []events.Type {
 	return types
 }
 
+// count returns how many events the bridge has said.
+func (s *sessions) count() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.heard)
+}
+
 func (s *sessions) waitFor(session string, want ...events.Type) {
 	s.t.Helper()
 	testkit.Eventually(s.t, time.Minute, func(context.Context) error {
@@ -300,7 +335,7 @@ func (s *sessions) token(session, user string, role events.Role) (commands.Token
 	return reply.Value()
 }
 
-func newSession(t *testing.T) string {
+func newSession(t testing.TB) string {
 	t.Helper()
 	id, err := events.NewID()
 	require.NoError(t, err)

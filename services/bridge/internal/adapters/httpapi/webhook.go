@@ -4,8 +4,10 @@ package httpapi
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
+	"mime"
 	"net/http"
 
 	"github.com/gin-gonic/gin"
@@ -43,6 +45,10 @@ func (w Webhooks) Mount(engine *gin.Engine) {
 
 // post answers 200 only after everything is stored. The body is never logged: it carries a secret.
 func (w Webhooks) post(c *gin.Context) {
+	if err := checkMediaType(c.GetHeader("Content-Type")); err != nil {
+		w.refuse(c, problem.UnsupportedMediaType.WithDetail("Content-Type must be "+mediaType+" or application/json."), "media_type", err)
+		return
+	}
 	body, err := io.ReadAll(c.Request.Body)
 	if err != nil {
 		w.refuse(c, bodyProblem(err), "body", err)
@@ -68,6 +74,23 @@ func (w Webhooks) post(c *gin.Context) {
 		return
 	}
 	c.Status(http.StatusOK)
+}
+
+// mediaType is what LiveKit says that its webhooks are.
+const mediaType = "application/webhook+json"
+
+// checkMediaType fails where the body is said to be something else than JSON. Where nothing is said the signature alone decides.
+func checkMediaType(header string) error {
+	if header == "" {
+		return nil
+	}
+	switch media, _, err := mime.ParseMediaType(header); {
+	case err != nil:
+		return fmt.Errorf("reading the media type: %w", err)
+	case media != mediaType && media != "application/json":
+		return fmt.Errorf("the media type is %q", media)
+	}
+	return nil
 }
 
 func (w Webhooks) refuse(c *gin.Context, p problem.Problem, reason string, cause error) {

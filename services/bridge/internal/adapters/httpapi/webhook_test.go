@@ -25,6 +25,7 @@ const bodySecret = "a-secret-of-the-room"
 
 // fake reads every body as a webhook and remembers what it was asked to handle.
 type fake struct {
+	mediaType string // of the request, "" where it says none
 	readErr   error
 	handleErr error
 	handled   []ports.Webhook
@@ -67,6 +68,9 @@ func (f *fake) post(t *testing.T, open bool, body []byte) (*httptest.ResponseRec
 	httpapi.Webhooks{Reader: f, Handle: f, Tally: f, Open: ready}.Mount(engine)
 	request := httptest.NewRequestWithContext(t.Context(), http.MethodPost, httpapi.WebhookPath, bytes.NewReader(body))
 	request.Header.Set("Authorization", "signature")
+	if f.mediaType != "" {
+		request.Header.Set("Content-Type", f.mediaType)
+	}
 	answer := httptest.NewRecorder()
 	engine.ServeHTTP(answer, request)
 	return answer, log.String()
@@ -91,13 +95,21 @@ func TestProblems(t *testing.T) {
 		retry   bool
 		refused []string
 	}{
-		"largest":       {body: largest, status: http.StatusOK},
-		"too large":     {body: append(largest, 'x'), status: http.StatusRequestEntityTooLarge, code: "payload_too_large", refused: []string{"body"}},
-		"unauthentic":   {fake: fake{readErr: fmt.Errorf("x: %w", ports.ErrUnauthentic)}, status: http.StatusUnauthorized, code: "unauthenticated", refused: []string{"signature"}},
-		"malformed":     {fake: fake{readErr: ports.ErrMalformed}, status: http.StatusBadRequest, code: "invalid_json", refused: []string{"malformed"}},
-		"not open yet":  {closed: true, status: http.StatusServiceUnavailable, code: "unavailable", retry: true},
-		"database away": {fake: fake{handleErr: fmt.Errorf("x: %w", ports.ErrUnavailable)}, status: http.StatusServiceUnavailable, code: "unavailable", retry: true},
-		"too slow":      {fake: fake{handleErr: context.DeadlineExceeded}, status: http.StatusServiceUnavailable, code: "unavailable", retry: true},
+		"largest":                {body: largest, status: http.StatusOK},
+		"too large":              {body: append(largest, 'x'), status: http.StatusRequestEntityTooLarge, code: "payload_too_large", refused: []string{"body"}},
+		"unauthentic":            {fake: fake{readErr: fmt.Errorf("x: %w", ports.ErrUnauthentic)}, status: http.StatusUnauthorized, code: "unauthenticated", refused: []string{"signature"}},
+		"malformed":              {fake: fake{readErr: ports.ErrMalformed}, status: http.StatusBadRequest, code: "invalid_json", refused: []string{"malformed"}},
+		"not open yet":           {closed: true, status: http.StatusServiceUnavailable, code: "unavailable", retry: true},
+		"database away":          {fake: fake{handleErr: fmt.Errorf("x: %w", ports.ErrUnavailable)}, status: http.StatusServiceUnavailable, code: "unavailable", retry: true},
+		"too slow":               {fake: fake{handleErr: context.DeadlineExceeded}, status: http.StatusServiceUnavailable, code: "unavailable", retry: true},
+		"as LiveKit declares it": {fake: fake{mediaType: "application/webhook+json"}, status: http.StatusOK},
+		"plain JSON":             {fake: fake{mediaType: "application/json; charset=utf-8"}, status: http.StatusOK},
+		"another media type": {
+			fake: fake{mediaType: "text/plain"}, status: http.StatusUnsupportedMediaType, code: "unsupported_media_type", refused: []string{"media_type"},
+		},
+		"no media type at all": {
+			fake: fake{mediaType: "json"}, status: http.StatusUnsupportedMediaType, code: "unsupported_media_type", refused: []string{"media_type"},
+		},
 		"our own fault": {fake: fake{handleErr: errors.New("a bug")}, status: http.StatusInternalServerError, code: "internal"},
 	}
 	for name, tc := range cases {

@@ -98,6 +98,21 @@ func (s *Store) Unsettled(_ context.Context, after string, limit int) ([]domain.
 	return mappings[:min(limit, len(mappings))], nil
 }
 
+// Named implements ports.Surveys.
+func (s *Store) Named(ctx context.Context, sessionIDs []string) ([]domain.Mapping, error) {
+	var mappings []domain.Mapping
+	for _, id := range sessionIDs {
+		m, known, err := s.Find(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		if known {
+			mappings = append(mappings, m)
+		}
+	}
+	return mappings, nil
+}
+
 // Zombies implements ports.Surveys.
 func (s *Store) Zombies(_ context.Context, roomNames []string) ([]string, error) {
 	s.mu.Lock()

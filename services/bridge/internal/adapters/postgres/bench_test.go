@@ -47,7 +47,7 @@ func BenchmarkWebhook(b *testing.B) {
 }
 
 // receive has alice join, or leave again.
-func receive(b *testing.B, s *postgres.Store, session string, n int) {
+func receive(b testing.TB, s *postgres.Store, session string, n int) {
 	at := time.Date(2026, 11, 23, 8, 0, 0, 0, time.UTC).Add(time.Duration(n) * time.Second)
 	sighting := domain.Sighting{Room: domain.RoomRef{Name: domain.RoomName(session), SID: "RM_1", CreatedAt: at}, At: at}
 	connection := domain.Connection{Identity: "alice#default", SID: fmt.Sprintf("PA_%d", n/2), JoinedAt: at}

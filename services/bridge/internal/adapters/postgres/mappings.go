@@ -161,11 +161,17 @@ const (
 	byRoom    = "room_name"
 )
 
+func lockStatement(by string) string {
+	return `SELECT 1 FROM mappings m WHERE m.` + by + ` = $1 FOR UPDATE`
+}
+
+func readStatement(by string) string { return wholeStatement + ` WHERE m.` + by + ` = $1` }
+
 // lock locks a mapping until the transaction ends, and reads it in a statement of its own: one that also waited for the lock would see the
 // other tables as they were before.
 func lock(ctx context.Context, p *postgres.Pipeline, by, value string) (s domain.State, known bool, err error) {
-	p.Queue(`SELECT 1 FROM mappings m WHERE m.`+by+` = $1 FOR UPDATE`, value)
-	p.Queue(wholeStatement+` WHERE m.`+by+` = $1`, value).Query(func(rows pgx.Rows) error {
+	p.Queue(lockStatement(by), value)
+	p.Queue(readStatement(by), value).Query(func(rows pgx.Rows) error {
 		for rows.Next() {
 			var row wholeRow
 			if err := rows.Scan(&row.Mapping, &row.Members, &row.Participants, &row.Tracks); err != nil {

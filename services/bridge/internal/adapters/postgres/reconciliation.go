@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"time"
 
@@ -76,8 +77,26 @@ func (s *Store) Unsettled(ctx context.Context, after string, limit int) ([]domai
 	if after == "" {
 		after = firstSession
 	}
+	return s.whole(ctx, unsettledStatement, after, limit)
+}
+
+const namedStatement = wholeStatement + ` WHERE m.session_id IN (SELECT id::uuid FROM json_array_elements_text(?::json) id)`
+
+// Named implements ports.Surveys.
+func (s *Store) Named(ctx context.Context, sessionIDs []string) ([]domain.Mapping, error) {
+	if len(sessionIDs) == 0 {
+		return nil, nil
+	}
+	encoded, err := json.Marshal(sessionIDs)
+	if err != nil {
+		return nil, fmt.Errorf("reading mappings: %w", err)
+	}
+	return s.whole(ctx, namedStatement, string(encoded))
+}
+
+func (s *Store) whole(ctx context.Context, statement string, args ...any) ([]domain.Mapping, error) {
 	var rows []wholeRow
-	if err := s.db.WithContext(ctx).Raw(unsettledStatement, after, limit).Scan(&rows).Error; err != nil {
+	if err := s.db.WithContext(ctx).Raw(statement, args...).Scan(&rows).Error; err != nil {
 		return nil, outage(fmt.Errorf("reading mappings: %w", err))
 	}
 	mappings := make([]domain.Mapping, 0, len(rows))
@@ -91,15 +110,17 @@ func (s *Store) Unsettled(ctx context.Context, after string, limit int) ([]domai
 	return mappings, nil
 }
 
+const zombiesStatement = `SELECT m.session_id FROM mappings m
+	WHERE m.room_name IN ? AND (m.final OR m.disconnected_at IS NOT NULL)
+		AND NOT EXISTS (SELECT 1 FROM room_deletions d WHERE d.room_name = m.room_name)`
+
 // Zombies implements ports.Surveys.
 func (s *Store) Zombies(ctx context.Context, roomNames []string) ([]string, error) {
 	var sessions []string
 	if len(roomNames) == 0 {
 		return sessions, nil
 	}
-	err := s.db.WithContext(ctx).Raw(`SELECT m.session_id FROM mappings m
-		WHERE m.room_name IN ? AND (m.final OR m.disconnected_at IS NOT NULL)
-			AND NOT EXISTS (SELECT 1 FROM room_deletions d WHERE d.room_name = m.room_name)`, roomNames).Scan(&sessions).Error
+	err := s.db.WithContext(ctx).Raw(zombiesStatement, roomNames).Scan(&sessions).Error
 	if err != nil {
 		return nil, outage(fmt.Errorf("looking for rooms of calls that are over: %w", err))
 	}

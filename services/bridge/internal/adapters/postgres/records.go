@@ -15,21 +15,25 @@ import (
 	"github.com/callplane/callplane/services/bridge/internal/ports"
 )
 
+const insertReceiptStatement = `INSERT INTO webhook_receipts (webhook_id, kind, room_name, received_at) VALUES ($1, $2, $3, $4)
+	ON CONFLICT (webhook_id) DO NOTHING`
+
 // insertReceipt queues storing a receipt; sent, it tells whether that wasn't there yet.
 func insertReceipt(p *postgres.Pipeline, r ports.Receipt) (kept *bool) {
 	kept = new(bool)
-	p.Queue(`INSERT INTO webhook_receipts (webhook_id, kind, room_name, received_at) VALUES ($1, $2, $3, $4)
-		ON CONFLICT (webhook_id) DO NOTHING`, r.ID, r.Kind, r.RoomName, r.ReceivedAt).Exec(func(done pgconn.CommandTag) error {
+	p.Queue(insertReceiptStatement, r.ID, r.Kind, r.RoomName, r.ReceivedAt).Exec(func(done pgconn.CommandTag) error {
 		*kept = done.RowsAffected() == 1
 		return nil
 	})
 	return kept
 }
 
+const forgetReceiptsStatement = `DELETE FROM webhook_receipts WHERE webhook_id IN
+	(SELECT webhook_id FROM webhook_receipts WHERE received_at < ? ORDER BY received_at LIMIT ? FOR UPDATE SKIP LOCKED)`
+
 // ForgetReceipts implements ports.Receipts.
 func (s *Store) ForgetReceipts(ctx context.Context, before time.Time, limit int) (int, error) {
-	done := s.db.WithContext(ctx).Exec(`DELETE FROM webhook_receipts WHERE webhook_id IN
-		(SELECT webhook_id FROM webhook_receipts WHERE received_at < ? ORDER BY received_at LIMIT ? FOR UPDATE SKIP LOCKED)`, before, limit)
+	done := s.db.WithContext(ctx).Exec(forgetReceiptsStatement, before, limit)
 	if done.Error != nil {
 		return 0, outage(fmt.Errorf("forgetting old receipts: %w", done.Error))
 	}
@@ -37,10 +41,10 @@ func (s *Store) ForgetReceipts(ctx context.Context, before time.Time, limit int)
 }
 
 const forgetMappingsStatement = `DELETE FROM mappings WHERE session_id IN
-	(SELECT m.session_id FROM mappings m WHERE m.final AND m.updated_at < ?
+	(SELECT m.session_id FROM mappings m WHERE m.final_since < ?
 		AND NOT EXISTS (SELECT 1 FROM room_deletions d WHERE d.room_name = m.room_name)
 		AND NOT EXISTS (SELECT 1 FROM standings w WHERE w.session_id = m.session_id)
-		ORDER BY m.updated_at LIMIT ? FOR UPDATE OF m SKIP LOCKED)`
+		ORDER BY m.final_since LIMIT ? FOR UPDATE OF m SKIP LOCKED)`
 
 // ForgetMappings implements ports.OldMappings. A mapping of which the provider is still to be told something stays, since
 // that would go with it.

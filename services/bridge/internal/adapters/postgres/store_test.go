@@ -4,6 +4,7 @@ package postgres_test
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -95,6 +96,35 @@ func TestEventsGoToTheOutboxInOrder(t *testing.T) {
 			PartitionKey: session, Session: session, Body: e.JSON(),
 		}, rows[n])
 	}
+}
+
+// TestChangesStayWithinTheirPage has somebody join and leave many times: no index has to be written for that, so that the cost does not grow.
+func TestChangesStayWithinTheirPage(t *testing.T) {
+	db := database(t)
+	s := postgres.NewStore(db)
+	session, err := events.NewID()
+	require.NoError(t, err)
+	require.NoError(t, s.ChangeSession(t.Context(), session, func(m domain.Mapping) (ports.Change, error) {
+		m, _, err := m.Admit(domain.Admission{UserID: "alice", Role: events.RoleHost, SessionVersion: 1})
+		return ports.Change{Mapping: m}, err
+	}))
+	const webhooks = 200
+	for n := range webhooks {
+		receive(t, s, session, n)
+	}
+	testkit.Eventually(t, time.Minute, func(context.Context) error { // The server counts a moment later.
+		for _, table := range []string{"mappings", "participants"} {
+			var changed, within int
+			err := db.Raw(`SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = ?`, table).Row().Scan(&changed, &within)
+			if err == nil && (changed < webhooks || within < changed*9/10) {
+				err = fmt.Errorf("of %d changes of %s only %d stayed within their page", changed, table, within)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 func TestOldReceiptsAreForgotten(t *testing.T) {

@@ -22,6 +22,7 @@ func Reconciliation(t *testing.T, open func(t *testing.T) Store) {
 		"a turn that isn't kept is lost":     turnLost,
 		"of many replicas one gets the turn": turnsRace,
 		"calls that go on are read in pages": unsettled,
+		"calls are read by their names":      named,
 		"rooms of calls that are over":       zombies,
 	}
 	for name, test := range tests {
@@ -134,6 +135,21 @@ func unsettled(t *testing.T, s Store) {
 		after = got[len(got)-1]
 	}
 	require.Equal(t, want, got)
+}
+
+func named(t *testing.T, s Store) {
+	one, other, notAsked := lose(t, s, map[string]time.Duration{"alice": time.Hour}), team(t, s), team(t, s)
+	mappings, err := s.Surveys.Named(t.Context(), []string{one, newSession(), other})
+	require.NoError(t, err)
+	got := map[string]domain.State{}
+	for _, m := range mappings {
+		got[m.SessionID()] = m.State()
+	}
+	require.Equal(t, map[string]domain.State{one: load(t, s, one), other: load(t, s, other)}, got)
+	require.NotContains(t, got, notAsked)
+	mappings, err = s.Surveys.Named(t.Context(), nil)
+	require.NoError(t, err)
+	require.Empty(t, mappings)
 }
 
 func zombies(t *testing.T, s Store) {

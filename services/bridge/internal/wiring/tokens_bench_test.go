@@ -1,0 +1,82 @@
+//go:build integration
+
+package wiring
+
+import (
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/callplane/callplane/contracts/events"
+	"github.com/callplane/callplane/libs/config"
+	"github.com/callplane/callplane/services/bridge/internal/adapters/livekit"
+	"github.com/callplane/callplane/services/bridge/internal/domain"
+	"github.com/callplane/callplane/services/bridge/internal/ports"
+)
+
+// tokenSessions are the sessions for which tokens are asked in turn, so that no two at once wait for the same one.
+const tokenSessions = 64
+
+// BenchmarkTokenCommands tells how long a token takes by way of the queue, the bridge and back, and how many a second that makes; beside it,
+// how long it takes to make one and nothing else.
+func BenchmarkTokenCommands(b *testing.B) {
+	a := newAlone(b)
+	a.start(b)
+	sessions := a.admit(b, tokenSessions)
+	b.Run("minting alone", func(b *testing.B) {
+		tokens := livekit.NewTokens(livekit.TokenConfig{
+			APIKey: benchedKey, APISecret: config.Secret(benchedSecret), PublicURL: "ws://127.0.0.1:1",
+			EmptyTimeout: 5 * time.Minute, DepartureTimeout: 20 * time.Second, Now: time.Now,
+		})
+		measureTokens(b, 1, func(n int) error {
+			session := sessions[n%len(sessions)]
+			_, _, _, err := tokens.Issue(ports.TokenGrant{
+				RoomName: domain.RoomName(session), Seat: domain.Seat{Identity: "alice#default", UserID: "alice", Role: events.RoleHost}, TTL: time.Minute,
+			})
+			return err
+		})
+	})
+	for _, atOnce := range []int{1, 16} {
+		b.Run(fmt.Sprintf("%d at once", atOnce), func(b *testing.B) {
+			measureTokens(b, atOnce, func(n int) error {
+				_, err := a.sessions.token(sessions[n%len(sessions)], "alice", events.RoleParticipant)
+				return err
+			})
+		})
+	}
+	require.Equal(b, 2*tokenSessions, a.count(`SELECT count(*) FROM participants`), "who asks again gets the same seat")
+}
+
+// measureTokens makes b.N tokens, so many at once, and reports how long each took and how many a second there were.
+func measureTokens(b *testing.B, atOnce int, issue func(n int) error) {
+	b.Helper()
+	took := make([]time.Duration, b.N)
+	numbers := make(chan int)
+	var running sync.WaitGroup
+	for range atOnce {
+		running.Go(func() {
+			for n := range numbers {
+				began := time.Now()
+				if err := issue(n); err != nil {
+					b.Errorf("token %d: %v", n, err)
+				}
+				took[n] = time.Since(began)
+			}
+		})
+	}
+	began := time.Now()
+	for n := range b.N {
+		numbers <- n
+	}
+	close(numbers)
+	running.Wait()
+	total := time.Since(began)
+	slices.Sort(took)
+	b.ReportMetric(millis(took, 50), "p50-ms")
+	b.ReportMetric(millis(took, 99), "p99-ms")
+	b.ReportMetric(float64(b.N)/total.Seconds(), "tokens/s")
+}
