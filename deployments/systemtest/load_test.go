@@ -26,15 +26,15 @@ import (
 
 const (
 	loadOwner    = "loaded"
-	loadSessions = 120
-	loadCalls    = 60 // of them have a call
+	loadSessions = 104
+	loadCalls    = 40 // of them have a call
 	loadWriters  = 8
 	loadSenders  = 4
-	loadPace     = 12 * time.Millisecond // between what writers do, all together
-	callPace     = 60 * time.Millisecond // between webhooks, all together
+	loadPace     = 25 * time.Millisecond // between what writers do, all together
+	callPace     = 80 * time.Millisecond // between webhooks, all together
 	loadCuts     = 60                    // of connections to the API, mostly within an answer
 	brokerKills  = 3
-	betweenKills = 150 // acknowledged writes, and as many while the broker is away
+	betweenKills = 100 // acknowledged writes, and as many while the broker is away
 )
 
 // loaded is a session under load. Of each kind one writer writes, and only goes on when what it wrote is acknowledged.
@@ -159,7 +159,7 @@ func (l *load) begin(t *testing.T, loading *errgroup.Group) {
 	t.Cleanup(writes.Stop)
 	t.Cleanup(webhooks.Stop)
 	for w := range loadWriters {
-		random := rand.New(rand.NewPCG(seed, uint64(w))) //nolint:gosec // No secret.
+		random := rand.New(rand.NewPCG(seed, uint64(w)))
 		loading.Go(func() error {
 			for l.paced(writes.C) {
 				one := l.sessions[w+loadWriters*random.IntN(loadSessions/loadWriters)]
@@ -171,7 +171,7 @@ func (l *load) begin(t *testing.T, loading *errgroup.Group) {
 		})
 	}
 	for w := range loadSenders {
-		random := rand.New(rand.NewPCG(seed, uint64(loadWriters+w))) //nolint:gosec // As above.
+		random := rand.New(rand.NewPCG(seed, uint64(loadWriters+w)))
 		loading.Go(func() error {
 			for l.paced(webhooks.C) {
 				if err := l.send(ctx, l.sessions[w+loadSenders*random.IntN(loadCalls/loadSenders)]); err != nil {

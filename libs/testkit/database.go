@@ -117,3 +117,20 @@ func unreachable(err error) bool {
 	var connectErr *pgconn.ConnectError
 	return errors.As(err, &connectErr)
 }
+
+// Texts reads rows of one text column from the database at url, as when a test is over and its own context with it.
+func Texts(ctx context.Context, url, sql string, args ...any) (list []string, err error) {
+	conn, err := pgx.Connect(ctx, url)
+	if err != nil {
+		return nil, fmt.Errorf("testkit: connect to the database: %w", err)
+	}
+	defer func() { err = errors.Join(err, conn.Close(ctx)) }()
+	rows, err := conn.Query(ctx, sql, args...)
+	if err != nil {
+		return nil, fmt.Errorf("testkit: %w", err)
+	}
+	if list, err = pgx.CollectRows(rows, pgx.RowTo[string]); err != nil {
+		return nil, fmt.Errorf("testkit: %w", err)
+	}
+	return list, nil
+}

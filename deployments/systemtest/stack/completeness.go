@@ -2,13 +2,11 @@ package stack
 
 import (
 	"context"
-	"fmt"
 	"testing"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
 	"github.com/callplane/callplane/contracts/topology"
+	"github.com/callplane/callplane/libs/testkit"
 )
 
 // checkObserved holds what was seen on the events exchange to what both services have noted as published there: the observer has seen, and so
@@ -39,18 +37,10 @@ func (s *Stack) checkObserved(t testing.TB) {
 
 // publishedIDs lists the ids of the events that a service has published; none where it never ran and has no tables.
 func publishedIDs(ctx context.Context, db Database) ([]string, error) {
-	conn, err := pgx.Connect(ctx, db.AdminURL)
-	if err != nil {
-		return nil, fmt.Errorf("connecting to the database: %w", err)
-	}
-	defer conn.Close(ctx) //nolint:errcheck // Only read from.
-	var there bool
-	if err := conn.QueryRow(ctx, "SELECT to_regclass('outbox') IS NOT NULL").Scan(&there); err != nil || !there {
+	tables, err := testkit.Texts(ctx, db.AdminURL, "SELECT tablename::text FROM pg_tables WHERE tablename = 'outbox'")
+	if err != nil || len(tables) == 0 {
 		return nil, err
 	}
-	rows, err := conn.Query(ctx, "SELECT message_id::text FROM outbox WHERE published_at IS NOT NULL AND exchange = $1", topology.EventsExchange)
-	if err != nil {
-		return nil, fmt.Errorf("reading the outbox: %w", err)
-	}
-	return pgx.CollectRows(rows, pgx.RowTo[string])
+	return testkit.Texts(ctx, db.AdminURL,
+		"SELECT message_id::text FROM outbox WHERE published_at IS NOT NULL AND exchange = $1", topology.EventsExchange)
 }

@@ -237,7 +237,7 @@ func readersToCut(t *testing.T, replicas []*running) []*cutReader {
 	for n := range readers {
 		r := &cutReader{
 			replicas: replicas, client: client, user: fmt.Sprint("reader-", n), maxBytes: 4000,
-			random: rand.New(rand.NewPCG(seed, uint64(n))), //nolint:gosec // No secret.
+			random: rand.New(rand.NewPCG(seed, uint64(n))),
 		}
 		if n%4 == 3 {
 			status, page, _ := replicas[n%2].request(http.MethodGet, "/v1/call/sessions", r.user, "")

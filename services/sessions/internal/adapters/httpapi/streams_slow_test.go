@@ -37,7 +37,7 @@ func narrow(t *testing.T) *http.Client {
 	transport := &http.Transport{ReadBufferSize: 1 << 10, DialContext: (&net.Dialer{Control: func(_, _ string, raw syscall.RawConn) error {
 		var failure error
 		err := raw.Control(func(fd uintptr) {
-			failure = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, 64<<10) //nolint:gosec // It fits.
+			failure = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, 64<<10)
 		})
 		if err != nil {
 			return err
