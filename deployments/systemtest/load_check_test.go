@@ -142,7 +142,8 @@ func (l *load) requirePublished(t *testing.T, sessionID string, log []callplane.
 			seen = append(seen, e.EventID)
 		}
 	}
-	for _, inOrder := range made {
+	for _, ids := range made {
+		inOrder := append([]string{}, ids...) // none of the bridge's where nobody called
 		others := func(id string) bool { return !slices.Contains(inOrder, id) }
 		require.Equal(t, inOrder, slices.DeleteFunc(slices.Clone(logged), others), "as it is logged")
 		require.Equal(t, inOrder, slices.DeleteFunc(slices.Clone(seen), others), "as it was published")
