@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	reconcilePage  = 50 // rooms that the provider is asked for at once
+	reconcilePage  = 20 // rooms that the provider is asked for at once: a slow one must answer for a page within the lease
 	zombiePage     = 500
 	reconcileLease = 10 * time.Second // for one page, or one wait for the second look
 	reconcileSoon  = time.Second      // until somebody else's pass is looked at again
