@@ -308,7 +308,7 @@ func TestManyCallsAreComparedInPages(t *testing.T) {
 		}
 		_, err := b.replica(m, "one").reconcile.Pass(t.Context(), 0)
 		require.NoError(t, err)
-		require.Equal(t, 3, m.asked)
+		require.Equal(t, 6, m.asked)
 		require.Len(t, b.types(), 3*calls)
 		for n := range calls {
 			m.set(domain.RoomName(fmt.Sprintf("0198a3c0-5f00-7000-8000-%012d", n)), domain.Listing{})
