@@ -8,8 +8,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -62,10 +62,7 @@ func (o *output) String() string {
 
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer func() { require.NoError(t, listener.Close()) }()
-	return listener.Addr().String()
+	return "127.0.0.1:" + strconv.Itoa(testkit.FreePort(t))
 }
 
 // run starts the service; it is stopped at the test's end where the test does not.
@@ -133,6 +130,11 @@ func (r *running) request(method, path, user, body string) (int, map[string]any,
 func (r *running) ready(status int, word string) {
 	r.t.Helper()
 	testkit.Eventually(r.t, 30*time.Second, func(context.Context) error {
+		select {
+		case status := <-r.done:
+			r.t.Fatalf("the service has ended with %d before it was %s", status, word)
+		default:
+		}
 		if got, body, _ := r.request(http.MethodGet, "/readyz", "", ""); got != status || body["status"] != word {
 			return fmt.Errorf("/readyz is %d %v", got, body)
 		}
