@@ -62,7 +62,8 @@ func TestHotStatementsReadByIndex(t *testing.T) {
 	for name, query := range map[string]*gorm.DB{
 		"create":    db.Raw("EXPLAIN "+insertStatement, written),
 		"save":      db.Raw("EXPLAIN "+saveStatement, written),
-		"lock":      db.Raw("EXPLAIN "+lockStatement, args),
+		"lock any":  db.Raw("EXPLAIN "+lockAnyStatement, args),
+		"lock":      db.Raw("EXPLAIN "+lockOfOneStatement, args),
 		"read":      db.Raw("EXPLAIN "+readStatement, args),
 		"watermark": db.Raw("EXPLAIN "+watermarkStatement, args),
 		"page":      db.Raw("EXPLAIN SELECT event_id, envelope FROM events WHERE session_id = ? AND seq > ? AND seq <= ? ORDER BY seq LIMIT ?", one.ID, 1, 3, 51),

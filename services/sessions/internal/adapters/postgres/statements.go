@@ -16,8 +16,13 @@ import (
 // visible is the one condition under which a session exists for a viewer.
 const visible = `s.id = @id AND (@all OR EXISTS (SELECT 1 FROM members v WHERE v.session_id = s.id AND v.user_id = @viewer))`
 
-// lockStatement locks a session. It reads nothing else: what it waited for is seen only by the statements after it.
-const lockStatement = `SELECT 1 FROM sessions s WHERE ` + visible + ` FOR UPDATE OF s`
+// The statements that lock a session for who sees all, and for one user. They read nothing else: what they waited for is seen only by the
+// statements after them. They are visible's two halves on their own, because the server plans the whole of it anew each time.
+const (
+	lockAnyStatement   = `SELECT 1 FROM sessions s WHERE s.id = @id FOR UPDATE`
+	lockOfOneStatement = `SELECT 1 FROM sessions s
+ WHERE s.id = @id AND EXISTS (SELECT 1 FROM members v WHERE v.session_id = s.id AND v.user_id = @viewer) FOR UPDATE OF s`
+)
 
 // wholeColumns are a session with all that belongs to it, each part by its primary key; into reads them in this order.
 const wholeColumns = `s.id, s.owner_id, s.status, s.title, s.kind, s.provider, s.provider_room_id, s.provider_participant_id,
@@ -56,7 +61,11 @@ func lockWhole(ctx context.Context, tx *transaction, viewer ports.Viewer, id, ev
 	args := pgx.NamedArgs(arguments(viewer, id, eventID))
 	var row wholeRow
 	found := false
-	tx.Queue(lockStatement, args)
+	if viewer.All {
+		tx.Queue(lockAnyStatement, args)
+	} else {
+		tx.Queue(lockOfOneStatement, args)
+	}
 	tx.Queue(readStatement, args).Query(func(rows pgx.Rows) error {
 		for rows.Next() {
 			if err := rows.Scan(row.into()...); err != nil {
