@@ -60,6 +60,7 @@ type Connector struct {
 	setup []ConnectionFunc
 	serve []ConnectionFunc
 
+	running   atomic.Bool
 	connected atomic.Bool
 	version   atomic.Pointer[string]
 }
@@ -112,6 +113,9 @@ func (c *Connector) Serve(fn ConnectionFunc) {
 // Connected tells whether a connection stands and everything registered with Each is done on it.
 func (c *Connector) Connected() bool { return c.connected.Load() }
 
+// Away tells whether a connection is wanted and none stands: not before Run, as while a service waits for something else first.
+func (c *Connector) Away() bool { return c.running.Load() && !c.connected.Load() }
+
 // ServerVersion returns the version of the broker connected to last, empty before the first connection.
 func (c *Connector) ServerVersion() string {
 	if version := c.version.Load(); version != nil {
@@ -126,6 +130,8 @@ func (c *Connector) User() string { return c.user }
 // Run connects, and connects again whenever the connection is lost, until ctx ends (nil) or a problem comes up that dialling again can't
 // solve (a *FatalError). It may be called once.
 func (c *Connector) Run(ctx context.Context) error {
+	c.running.Store(true)
+	defer c.running.Store(false)
 	pause := backoff.NewExponentialBackOff()
 	pause.InitialInterval, pause.MaxInterval, pause.RandomizationFactor = minRedial, maxRedial, 0.5
 	attempt := func() (struct{}, error) {

@@ -41,6 +41,7 @@ type Stack struct {
 	Observed         *Observer     // of all that is published; nil where figures are taken
 	Webhooks         *WebhookProxy // nil unless the stack has WithWebhookProxy
 
+	postgres   *testkit.PG
 	proxied    bool
 	unobserved bool
 	bridge     map[string]string // further settings
@@ -55,6 +56,9 @@ func WithWebhookProxy() Option { return func(s *Stack) { s.proxied = true } }
 
 // WithBridge gives the bridge further settings.
 func WithBridge(settings map[string]string) Option { return func(s *Stack) { s.bridge = settings } }
+
+// OnPostgres has the stack's databases on a server that is not the shared one.
+func OnPostgres(server *testkit.PG) Option { return func(s *Stack) { s.postgres = server } }
 
 // unobserved leaves the observer out, who would take their share of the broker.
 func unobserved(s *Stack) { s.unobserved = true }
@@ -91,8 +95,10 @@ func Prepare(t testing.TB, broker *testkit.Broker, options ...Option) *Stack {
 		t.Skip("TEST_LIVEKIT_URL names a server whose webhooks can't come to this test's bridge; without that setting, this test starts its own")
 	}
 	s.Rooms = lksdk.NewRoomServiceClient(s.LiveKit.URL, s.LiveKit.APIKey, s.LiveKit.APISecret)
-	postgres := testkit.Postgres(t)
-	s.SessionsDB, s.BridgeDB = database(t, postgres, "sessions"), database(t, postgres, "bridge")
+	if s.postgres == nil {
+		s.postgres = testkit.Postgres(t)
+	}
+	s.SessionsDB, s.BridgeDB = database(t, s.postgres, "sessions"), database(t, s.postgres, "bridge")
 	if !s.unobserved {
 		s.Observed = Observe(t, s.Vhost)
 		t.Cleanup(func() { s.checkObserved(t) }) // when the services have ended

@@ -119,9 +119,10 @@ func (c connections) all() []*rabbitmq.Connector {
 
 var errBrokerAway = errors.New("the broker is not connected")
 
+// check is for readiness: nil while all that are wanted stand; without the database not all are.
 func (c connections) check(context.Context) error {
 	for _, connector := range c.all() {
-		if !connector.Connected() {
+		if connector.Away() {
 			return errBrokerAway
 		}
 	}

@@ -81,8 +81,8 @@ func watchDatabase(lifecycle fx.Lifecycle, stopper fx.Shutdowner, gate *libpostg
 	lifecycle.Append(watch.hook())
 }
 
-func runPublisher(lifecycle fx.Lifecycle, stopper fx.Shutdowner, c connections, _ *rabbitmq.Publisher, gate *libpostgres.Gate, log *slog.Logger) {
-	b := &background{name: "publisher", ready: gate.Opened(), log: log, stopper: stopper, work: []func(context.Context) error{c.publish.Run}}
+func runPublisher(lifecycle fx.Lifecycle, stopper fx.Shutdowner, c connections, _ *rabbitmq.Publisher, log *slog.Logger) {
+	b := &background{name: "publisher", log: log, stopper: stopper, work: []func(context.Context) error{c.publish.Run}}
 	lifecycle.Append(b.hook())
 }
 
