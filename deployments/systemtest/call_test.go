@@ -31,6 +31,7 @@ func TestCalls(t *testing.T) {
 		"webhooks refused":           refusals,
 		"another partition count":    partitionMismatch,
 		"streams that are cut":       streamsThatAreCut,
+		"the TypeScript package":     thePackage,
 		"the demo":                   demo,
 		"the demo without a stack":   demoWithoutStack,
 		"the lines of the README":    readmeLines,

@@ -4,7 +4,6 @@ package systemtest
 
 import (
 	"bytes"
-	"encoding/json"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -24,25 +23,29 @@ const (
 	followFor    = "240" // seconds, on a machine that has much else to do
 )
 
-// streamsThatAreCut has two clients follow a call in which somebody speaks all the time, over a network that cuts them off again and
-// again, in the middle of an event as likely as not: EventSource as browsers have it, and the client of contracts/typescript. What each
-// saw is the log.
+// streamsThatAreCut has clients follow a call in which somebody speaks all the time, over a network that cuts them off again and again, in
+// the middle of an event as likely as not: EventSource as browsers have it, and the client of contracts/typescript, over the user's stream
+// and over one of the session's own. What each saw is the log.
 func streamsThatAreCut(t *testing.T, s *stack.Stack) {
 	node := filepath.Join(testkit.Root(), "scripts", "typescript")
 	output, err := exec.CommandContext(t.Context(), node, "install").CombinedOutput()
 	require.NoError(t, err, string(output))
 	id := newSession(t, s).SessionID
 	service := strings.TrimPrefix(s.API.Base(), "http://")
-	cutters := []*stack.Cutter{stack.NewCutter(t, service, 100, 2500), stack.NewCutter(t, service, 10, 10_000)}
-	var seen [2]string
+	cutters := []*stack.Cutter{
+		stack.NewCutter(t, service, 100, 2500), stack.NewCutter(t, service, 10, 10_000), stack.NewCutter(t, service, 30, 20_000),
+	}
+	var seen [3]string
 	var running sync.WaitGroup
 	t.Cleanup(running.Wait) // where speaking fails
-	running.Go(func() {
-		seen[0] = follow(t, node, "eventsource.ts", cutters[0], id, "--header", "X-User-Id: "+bob, "--retry", "10", "--until", "call.ended")
-	})
-	running.Go(func() {
-		seen[1] = follow(t, node, "follow.ts", cutters[1], id, "--header", "X-User-Id: "+alice, "--until", "call.ended")
-	})
+	stream := cutters[0].URL() + "/v1/call/sessions/" + id + "/events"
+	for n, program := range [][]string{
+		{"eventsource.ts", stream, "--header", "X-User-Id: " + bob, "--retry", "10"},
+		{"follow.ts", cutters[1].URL(), id, "--header", "X-User-Id: " + alice, "--own"},
+		{"follow.ts", cutters[2].URL(), id, "--header", "X-User-Id: " + bob},
+	} {
+		running.Go(func() { seen[n] = follow(t, node, cutters[n], program...) })
+	}
 	speak(t, s, id)
 	end(t, s, id)
 	running.Wait()
@@ -54,43 +57,26 @@ func streamsThatAreCut(t *testing.T, s *stack.Stack) {
 		ids = append(ids, event.EventID)
 	}
 	require.Greater(t, len(ids), spokenEvents)
-	require.Equal(t, ids, strings.Fields(seen[0]), "what EventSource saw")
-	require.Equal(t, ids, followed(t, seen[1]), "what follow.ts saw")
+	for n, client := range []string{"EventSource", "the client with a stream of the session's own", "the client with the user's stream"} {
+		require.Equal(t, ids, strings.Fields(seen[n]), "what %s saw", client)
+	}
 	require.Equal(t, 100, cutters[0].Made())
 	require.Equal(t, 10, cutters[1].Made())
+	require.Greater(t, cutters[2].Made(), 10)
 }
 
-// follow runs a program of contracts/typescript on the session's stream, and gives what it printed.
-func follow(t *testing.T, node, program string, by *stack.Cutter, sessionID string, args ...string) string {
-	path := filepath.Join(testkit.Root(), "contracts", "typescript", "test", program)
-	args = append([]string{"node", path, by.URL() + "/v1/call/sessions/" + sessionID + "/events", "--seconds", followFor}, args...)
-	cmd := exec.CommandContext(t.Context(), node, args...)
+// follow runs a program of contracts/typescript until the session is over, and gives what it printed: the ids of the events.
+func follow(t *testing.T, node string, by *stack.Cutter, program ...string) string {
+	path := filepath.Join(testkit.Root(), "contracts", "typescript", "test", program[0])
+	args := append([]string{"node", path}, append(program[1:], "--seconds", followFor, "--until", "call.ended")...)
+	cmd := exec.CommandContext(t.Context(), node, args...) //nolint:gosec // Fixed names.
 	var out, said bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &said
 	if err := cmd.Run(); err != nil {
-		t.Errorf("%s: %v: %s", program, err, said.String())
+		t.Errorf("%s: %v: %s", program[0], err, said.String())
 	}
-	t.Logf("%s was cut off %d times: %s", program, by.Made(), strings.TrimSpace(said.String()))
+	t.Logf("%s was cut off %d times: %s", program[0], by.Made(), strings.TrimSpace(said.String()))
 	return out.String()
-}
-
-// followed gives the ids of the events that follow.ts printed.
-func followed(t *testing.T, printed string) []string {
-	t.Helper()
-	var ids []string
-	for line := range strings.Lines(printed) {
-		var received struct {
-			ID    string
-			Event *struct{ EventID string }
-		}
-		require.NoError(t, json.Unmarshal([]byte(line), &received))
-		if received.Event == nil {
-			continue // what they came to
-		}
-		require.Equal(t, received.Event.EventID, received.ID)
-		ids = append(ids, received.ID)
-	}
-	return ids
 }
 
 // speak posts what is being said, steadily.

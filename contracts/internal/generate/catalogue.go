@@ -14,6 +14,8 @@ import (
 
 // catalogue is everything that the writers read.
 type catalogue struct {
+	definitions
+
 	envelope *object
 	types    []eventType
 	commands []command
@@ -59,7 +61,7 @@ func read(examples fs.FS) (*catalogue, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the envelope's schema: %w", err)
 	}
-	c := &catalogue{envelope: envelope}
+	c := &catalogue{definitions: definitions{prefix: "#/$defs/", all: envelope.child("$defs")}, envelope: envelope}
 	for _, t := range events.Types() {
 		found := eventType{name: string(t), version: events.Version(t), producer: events.Producer(t)}
 		if found.schema, err = parse(events.Schema(t)); err != nil {
@@ -87,25 +89,31 @@ func read(examples fs.FS) (*catalogue, error) {
 	return c, nil
 }
 
-// definition returns the shared definition that a reference leads to, and its name. All shared definitions are the envelope's.
-func (c *catalogue) definition(reference string) (string, *object, error) {
-	_, name, ok := strings.Cut(reference, "#/$defs/")
-	if !ok || !c.envelope.child("$defs").has(name) {
-		return "", nil, fmt.Errorf("%s leads to no definition of the envelope's schema", reference)
+// definitions are the schemas that others of their document refer to.
+type definitions struct {
+	prefix string // of a reference to one
+	all    *object
+}
+
+// definition returns what a reference leads to, and its name.
+func (d definitions) definition(reference string) (string, *object, error) {
+	_, name, ok := strings.Cut(reference, d.prefix)
+	if !ok || !d.all.has(name) {
+		return "", nil, fmt.Errorf("%s leads to no definition", reference)
 	}
-	return name, c.envelope.child("$defs").child(name), nil
+	return name, d.all.child(name), nil
 }
 
 // resolved returns node with the rules of what it refers to; its own words win.
-func (c *catalogue) resolved(node *object) (*object, error) {
+func (d definitions) resolved(node *object) (*object, error) {
 	if !node.has("$ref") {
 		return node, nil
 	}
-	_, target, err := c.definition(node.text("$ref"))
+	_, target, err := d.definition(node.text("$ref"))
 	if err != nil {
 		return nil, err
 	}
-	if target, err = c.resolved(target); err != nil {
+	if target, err = d.resolved(target); err != nil {
 		return nil, err
 	}
 	whole := target.without()

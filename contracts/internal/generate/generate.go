@@ -22,6 +22,7 @@ func Files(examples fs.FS) (map[string][]byte, error) {
 		"asyncapi/asyncapi.json":   c.asyncapi,
 		"events/CATALOGUE.md":      c.markdown,
 		"typescript/src/events.ts": c.typescript,
+		"typescript/src/api.ts":    typescriptOfAPI,
 	} {
 		if files[path], err = write(); err != nil {
 			return nil, fmt.Errorf("generating %s: %w", path, err)

@@ -10,7 +10,7 @@ import (
 
 // typescript writes the types that clients read events with.
 func (c *catalogue) typescript() ([]byte, error) {
-	w := &typescriptWriter{catalogue: c}
+	w := &typescriptWriter{catalogue: c, definitions: c.definitions}
 	w.line("// Generated from the JSON Schemas of the events by make generate; not to be edited.")
 	w.line("")
 	w.comment("", "The types of all events that this version of the catalogue has.")
@@ -22,17 +22,8 @@ func (c *catalogue) typescript() ([]byte, error) {
 	w.line("")
 	w.comment("", "The type of an event that this version of the catalogue has.")
 	w.line("export type EventType = (typeof EVENT_TYPES)[number];")
-	for _, name := range c.envelope.child("$defs").names {
-		definition := c.envelope.child("$defs").child(name)
-		w.line("")
-		if err := w.documented("", definition); err != nil {
-			return nil, fmt.Errorf("definition %s: %w", name, err)
-		}
-		written, err := w.value("", definition)
-		if err != nil {
-			return nil, fmt.Errorf("definition %s: %w", name, err)
-		}
-		w.line("export type %s = %s;", aliasName(name), written)
+	if err := w.shared(c.all.names); err != nil {
+		return nil, err
 	}
 	if err := w.envelope(); err != nil {
 		return nil, fmt.Errorf("the envelope: %w", err)
@@ -46,9 +37,33 @@ func (c *catalogue) typescript() ([]byte, error) {
 	return []byte(w.text.String()), nil
 }
 
+// typescriptWriter writes the schemas of one document; catalogue is nil where that is not the events'.
 type typescriptWriter struct {
 	*catalogue
+	definitions
+
 	text strings.Builder
+}
+
+// shared writes the named definitions.
+func (w *typescriptWriter) shared(names []string) error {
+	for _, name := range names {
+		definition := w.all.child(name)
+		w.line("")
+		if err := w.documented("", definition); err != nil {
+			return fmt.Errorf("definition %s: %w", name, err)
+		}
+		written, err := w.value("", definition)
+		if err != nil {
+			return fmt.Errorf("definition %s: %w", name, err)
+		}
+		if definition.text("type") == "object" && definition.has("properties") {
+			w.line("export interface %s %s", aliasName(name), written)
+			continue
+		}
+		w.line("export type %s = %s;", aliasName(name), written)
+	}
+	return nil
 }
 
 func (w *typescriptWriter) line(format string, args ...any) {

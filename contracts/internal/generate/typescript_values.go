@@ -13,7 +13,7 @@ func (w *typescriptWriter) value(indent string, node *object) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		return aliasName(name), nil
+		return w.nameOf(name), nil
 	}
 	var parts []string
 	own, err := w.own(indent, node)
@@ -97,7 +97,7 @@ func (w *typescriptWriter) object(indent string, node *object) (string, error) {
 		}
 		return "{ readonly [name: string]: " + values + " }", nil
 	}
-	inner := &typescriptWriter{catalogue: w.catalogue}
+	inner := &typescriptWriter{catalogue: w.catalogue, definitions: w.definitions}
 	inner.line("{")
 	properties := node.child("properties")
 	for _, name := range properties.names {
@@ -132,6 +132,9 @@ func (w *typescriptWriter) combined(indent, keyword string, schemas []any) (stri
 			return "", err
 		}
 		written = append(written, "("+value+")")
+	}
+	if keyword == "allOf" && len(written) == 1 && !strings.ContainsAny(written[0], "|&{") {
+		return strings.Trim(written[0], "()"), nil
 	}
 	if keyword == "allOf" {
 		return strings.Join(written, " & "), nil

@@ -78,11 +78,11 @@ export type Metadata = { readonly [name: string]: unknown };
 /** 1 to 128 characters. */
 export type Reason = string;
 
-export type ErrorValue = {
+export interface ErrorValue {
   readonly code: ErrorCode;
   /** For people to read. */
   readonly message: Message;
-};
+}
 
 /** Matches `^[a-z][a-z0-9_]{0,63}$`. */
 export type ErrorCode = string;
@@ -144,11 +144,11 @@ export type IdOrNull = string | null;
 export type CausedBy = string | null;
 
 /** Somebody, named as an actor is. */
-export type Party = {
+export interface Party {
   readonly type: "user" | "service" | "provider" | "system";
   /** Matches `^[!-~]{1,128}$`. */
   readonly id: string;
-};
+}
 
 /** Somebody, named as an actor is; null where it is nobody. */
 export type PartyOrNull = {
@@ -175,27 +175,27 @@ export type Risk = "low" | "medium" | "high";
 
 export type Severity = "low" | "medium" | "high" | "critical";
 
-export type Failure = {
+export interface Failure {
   readonly code: ErrorCode;
   /** For people to read. */
   readonly message: Message;
   readonly retryable: boolean;
-};
+}
 
 /** The rule that was applied, and in which version of it. */
-export type Policy = {
+export interface Policy {
   /** The producer's own id of something. Visible ASCII, to be compared, not to be parsed. */
   readonly id: Id;
   /** The producer's own id of something. Visible ASCII, to be compared, not to be parsed; null where there is none. */
   readonly version: IdOrNull;
-};
+}
 
 /** What was decided on. */
-export type Subject = {
+export interface Subject {
   readonly type: "session" | "user" | "event" | "action" | "segment";
   /** The producer's own id of something. Visible ASCII, to be compared, not to be parsed. */
   readonly id: Id;
-};
+}
 
 /** What is measured. At most 64 characters; matches `^[a-z][a-z0-9_]*([.][a-z][a-z0-9_]*)*$`. */
 export type Meter = string;
@@ -224,12 +224,12 @@ export type MoneyOrNull = {
 } | null;
 
 /** A sum that is owed more (or, negative, less). */
-export type SignedMoney = {
+export interface SignedMoney {
   /** A decimal number as text: no reader rounds it. */
   readonly value: SignedQuantity;
   /** ISO 4217. Matches `^[A-Z]{3}$`. */
   readonly currency: string;
-};
+}
 
 /**
  * What every canonical event of Callplane is wrapped in: exactly these seven fields. The schema of each type refines type,

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { test } from "node:test";
 import { EVENT_TYPES, isCallplaneEvent, isEventOfType, type Envelope, type EventType, type PayloadOf } from "../src/events.ts";
-import { fold, newTimeline } from "./timeline.ts";
+import { reduce } from "../src/call.ts";
+import { created } from "./events.ts";
 
 const examples = new URL("../../events/examples/", import.meta.url);
 
@@ -19,9 +20,8 @@ test("every valid example is an event of its type, and folds", () => {
     for (const name of readdirSync(new URL(`${type}/`, examples)).filter((file) => file.startsWith("valid"))) {
       const event = example(type, name);
       assert.ok(isEventOfType(event, type), `${type}/${name}`);
-      const timeline = newTimeline();
-      fold(timeline, event);
-      assert.deepEqual(timeline.unknown, [], `${type}/${name}`);
+      const call = reduce(reduce(undefined, created(event.sessionId)), event);
+      assert.equal(call.timeline.length, 2, `${type}/${name}`);
     }
   }
 });
@@ -34,13 +34,10 @@ test("what the catalogue does not have is passed over", () => {
     { ...known, version: "2.0" },
     { ...known, version: "11.0" },
   ];
-  const timeline = newTimeline();
   for (const stranger of strangers) {
     assert.ok(!isCallplaneEvent(stranger), `${stranger.type} ${stranger.version}`);
-    fold(timeline, stranger);
+    assert.equal(reduce(reduce(undefined, created(stranger.sessionId)), stranger).status, "created");
   }
-  assert.equal(timeline.unknown.length, strangers.length);
-  assert.equal(timeline.status, "created");
   assert.ok(isCallplaneEvent({ ...known, version: "1.10" }), "a newer minor version is read");
   assert.ok(!isEventOfType(known, "call.failed"));
 });

@@ -39,10 +39,10 @@ const withHeaders: FetchLike = async (address, init) => {
   return { url: response.url, status, redirected, headers, body: response.body === null ? null : begun(response.body) };
 };
 
-function begun(body: NonNullable<Response["body"]>): NonNullable<Response["body"]> {
+function begun(body: ReadableStream<Uint8Array<ArrayBuffer>>): ReadableStream<Uint8Array<ArrayBuffer>> {
   if (values.retry === undefined) return body;
   const retry = new TextEncoder().encode(`retry: ${values.retry}\n\n`);
-  return body.pipeThrough(new TransformStream<Uint8Array, Uint8Array>({ start: (stream) => stream.enqueue(retry) }));
+  return body.pipeThrough(new TransformStream<Uint8Array<ArrayBuffer>, Uint8Array<ArrayBuffer>>({ start: (stream) => stream.enqueue(retry) }));
 }
 
 let refused = 0;

@@ -1,49 +1,66 @@
-// Follows a stream of the service and prints a line of JSON for each event, and at its end what the events come to:
-//   node test/follow.ts URL [--header 'Name: value']... [--last-event-id ID] [--until TYPE] [--count N] [--seconds N]
-// It ends well after the first event of type --until, or after --count events, and fails when that takes longer than --seconds (30).
+// Follows a session of a running service with this package, and prints the id of each event, and at its end what they come to:
+//   node test/follow.ts SERVICE SESSION [--own] [--header 'Name: value']... [--after EVENT] [--until TYPE] [--seconds N]
+// It ends well after the first event of type --until (call.ended), and fails when that takes longer than --seconds (30). --own follows over a
+// stream of the session's own. Without --after it begins with the log's first event.
 import { parseArgs } from "node:util";
-import { readEvents } from "./stream.ts";
-import { fold, newTimeline, toJSON } from "./timeline.ts";
+import { Callplane, callOf, reduce, type Call, type Envelope } from "../src/index.ts";
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
+    own: { type: "boolean", default: false },
     header: { type: "string", multiple: true, default: [] },
-    "last-event-id": { type: "string" },
-    until: { type: "string" },
-    count: { type: "string" },
+    after: { type: "string" },
+    until: { type: "string", default: "call.ended" },
     seconds: { type: "string", default: "30" },
   },
 });
-const [url] = positionals;
-if (url === undefined || positionals.length > 1) {
-  console.error("give one URL of a stream");
+const [baseUrl, sessionId] = positionals;
+if (baseUrl === undefined || sessionId === undefined || positionals.length > 2) {
+  console.error("give the service's URL and the session's id");
   process.exit(2);
 }
-
-const done = new AbortController();
-const timedOut = AbortSignal.timeout(Number(values.seconds) * 1000);
 const headers = Object.fromEntries(
   values.header.map((line) => {
     const colon = line.indexOf(":");
     return [line.slice(0, colon).trim(), line.slice(colon + 1).trim()];
   }),
 );
-const lastEventId = values["last-event-id"];
-const timeline = newTimeline();
-try {
-  const stream = readEvents({
-    url, headers, signal: AbortSignal.any([done.signal, timedOut]), ...(lastEventId === undefined ? {} : { lastEventId }),
-  });
-  for await (const { id, event } of stream) {
-    fold(timeline, event);
-    console.log(JSON.stringify({ id, event }));
-    if (event.type === values.until || timeline.count === Number(values.count)) done.abort();
-    if (done.signal.aborted) break;
+const client = new Callplane({ baseUrl, headers });
+const signal = AbortSignal.timeout(Number(values.seconds) * 1000);
+let call: Call | undefined;
+
+/** told prints an event, and says whether it is the last. */
+function told(event: Envelope): boolean {
+  if (call !== undefined || event.type === "call.created") call = reduce(call, event);
+  console.log(event.eventId);
+  return event.type === values.until;
+}
+
+async function follow(): Promise<boolean> {
+  let after = values.after;
+  if (after === undefined) {
+    for await (const event of client.events(sessionId as string, { signal })) {
+      if (told(event)) return true;
+      after = event.eventId;
+    }
   }
-  console.log(JSON.stringify({ timeline: toJSON(timeline) }));
-  if (!done.signal.aborted) {
-    console.error(`not over after ${values.seconds} s and ${timeline.count} events`);
+  const options = { signal, stream: values.own ? "own" : "shared", ...(after === undefined ? {} : { after }) } as const;
+  for await (const change of client.watch(sessionId as string, options)) {
+    if (change.kind === "snapshot") call = callOf(change.session, call?.timeline);
+    else if (told(change.event)) return true;
+  }
+  return false;
+}
+
+try {
+  const whole = await follow();
+  if (call !== undefined) {
+    const { timeline, ...state } = call;
+    console.error(JSON.stringify({ ...state, timeline: timeline.length }));
+  }
+  if (!whole) {
+    console.error(`not over after ${values.seconds} s`);
     process.exitCode = 1;
   }
 } catch (error) {
