@@ -38,7 +38,7 @@ func TestWhateverHappens(t *testing.T) {
 		seed = set
 	}
 	t.Logf("%s=%d", seedSetting, seed)
-	s := usual(t, stack.WithWebhookProxy(), quick(8*time.Second, map[string]string{"RECONCILE_INTERVAL": "2s"}))
+	s := usual(t, stack.WithWebhookProxy(), quick(8*time.Second, nil))
 	end := time.Now().Add(muddleLasts)
 	for n := range uint64(muddles) {
 		t.Run(fmt.Sprint("call ", n), func(t *testing.T) {

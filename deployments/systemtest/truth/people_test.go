@@ -67,6 +67,7 @@ func rejoin(c *call) {
 	again.Leave(c)
 	c.seesTimes(2, "call.participant.left bob client_initiated")
 	people[0].Leave(c)
+	c.sees("call.participant.left alice client_initiated") // Who comes before that has never left.
 	last := c.stack.Speak(c, token)
 	told = then(told, hangsUp(bob), hangsUp(alice), speaks(alice))
 	c.is("active", shown(alice, "present", bob, "left"), told)
