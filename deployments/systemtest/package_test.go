@@ -28,7 +28,7 @@ const theirProject = `{
 // thePackage has the TypeScript client packed, installed in an empty project, and the README's lines of it checked strictly and run; only the
 // port is this stack's.
 func thePackage(t *testing.T, s *stack.Stack) {
-	node := filepath.Join(testkit.Root(), "scripts", "typescript")
+	node := typescript(t)
 	project := t.TempDir()
 	run := func(name string, args ...string) string {
 		cmd := exec.CommandContext(testkit.Context(t, 3*stack.Patience), name, args...)

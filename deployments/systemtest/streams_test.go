@@ -27,9 +27,7 @@ const (
 // the middle of an event as likely as not: EventSource as browsers have it, and the client of contracts/typescript, over the user's stream
 // and over one of the session's own. What each saw is the log.
 func streamsThatAreCut(t *testing.T, s *stack.Stack) {
-	node := filepath.Join(testkit.Root(), "scripts", "typescript")
-	output, err := exec.CommandContext(t.Context(), node, "install").CombinedOutput()
-	require.NoError(t, err, string(output))
+	node := typescript(t)
 	id := newSession(t, s).SessionID
 	service := strings.TrimPrefix(s.API.Base(), "http://")
 	cutters := []*stack.Cutter{
@@ -63,6 +61,21 @@ func streamsThatAreCut(t *testing.T, s *stack.Stack) {
 	require.Equal(t, 100, cutters[0].Made())
 	require.Equal(t, 10, cutters[1].Made())
 	require.Greater(t, cutters[2].Made(), 10)
+}
+
+// installed is what scripts/typescript install said and how it ended. It is run once, since two at once would be in each other's way.
+var installed = sync.OnceValues(func() ([]byte, error) {
+	return exec.Command(typescriptPath(), "install").CombinedOutput() //nolint:gosec,noctx // A fixed name; npm bounds itself.
+})
+
+func typescriptPath() string { return filepath.Join(testkit.Root(), "scripts", "typescript") }
+
+// typescript is the path of the script that runs the pinned Node, when all is installed that its programs need.
+func typescript(t *testing.T) string {
+	t.Helper()
+	output, err := installed()
+	require.NoError(t, err, string(output))
+	return typescriptPath()
 }
 
 // follow runs a program of contracts/typescript until the session is over, and gives what it printed: the ids of the events.

@@ -23,7 +23,7 @@ const tokenSessions = 64
 // BenchmarkTokens tells how long a token takes from the request to the answer, through the API, the queue, the bridge and back, and how many
 // a second that makes, one after the other and many at once; beside it, how long it takes to make such a token and nothing else.
 func BenchmarkTokens(b *testing.B) {
-	s := stack.Released(b, nil)
+	s := stack.Released(b)
 	api := callplane.New(s.API.Base()) // The stack's own holds each answer against the API's description, which takes longer than answering.
 	b.Cleanup(api.Close)
 	sessions := make([]string, tokenSessions)

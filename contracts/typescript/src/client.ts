@@ -181,7 +181,7 @@ export class Callplane {
   async *follow(sessionId: string, options: RequestOptions = {}): AsyncGenerator<Call, void, void> {
     let call: Call | undefined;
     try {
-      for await (const event of this.events(sessionId, options)) {
+      for await (const event of this.events(sessionId, { ...options, patient: true })) {
         if (call === undefined && event.type !== "call.created") break; // The log's beginning is gone.
         call = reduce(call, event);
       }

@@ -40,7 +40,7 @@ function told(event: Envelope): boolean {
 async function follow(): Promise<boolean> {
   let after = values.after;
   if (after === undefined) {
-    for await (const event of client.events(sessionId as string, { signal })) {
+    for await (const event of client.events(sessionId as string, { signal, patient: true, limit: 20 })) {
       if (told(event)) return true;
       after = event.eventId;
     }
