@@ -65,7 +65,7 @@ func streamsThatAreCut(t *testing.T, s *stack.Stack) {
 
 // installed is what scripts/typescript install said and how it ended. It is run once, since two at once would be in each other's way.
 var installed = sync.OnceValues(func() ([]byte, error) {
-	return exec.Command(typescriptPath(), "install").CombinedOutput() //nolint:gosec,noctx // A fixed name; npm bounds itself.
+	return exec.Command(typescriptPath(), "install").CombinedOutput() //nolint:noctx // npm bounds itself.
 })
 
 func typescriptPath() string { return filepath.Join(testkit.Root(), "scripts", "typescript") }
@@ -82,7 +82,7 @@ func typescript(t *testing.T) string {
 func follow(t *testing.T, node string, by *stack.Cutter, program ...string) string {
 	path := filepath.Join(testkit.Root(), "contracts", "typescript", "test", program[0])
 	args := append([]string{"node", path}, append(program[1:], "--seconds", followFor, "--until", "call.ended")...)
-	cmd := exec.CommandContext(t.Context(), node, args...) //nolint:gosec // Fixed names.
+	cmd := exec.CommandContext(t.Context(), node, args...)
 	var out, said bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &said
 	if err := cmd.Run(); err != nil {

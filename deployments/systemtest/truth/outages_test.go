@@ -115,7 +115,7 @@ func (o outages) without(t *testing.T, one outage) {
 		c.is("active", shown(alice, "present", bob, "left"), then(opens(alice, bob), wentMeanwhile(bob, nil)))
 	}
 	m := &muddle{
-		call: c, chance: rand.New(rand.NewPCG(1, 1)), //nolint:gosec // No secret.
+		call: c, chance: rand.New(rand.NewPCG(1, 1)),
 		people: map[string]*caller.Process{alice: people[0], bob: people[1]},
 		tokens: map[string]callplane.Token{alice: o.Token(t, c.id, alice), bob: o.Token(t, c.id, bob)},
 	}
