@@ -1,11 +1,13 @@
 import type {
   Checkpoint, CreateSession, EventPage, PatchSession, PostEvent, Role, Session, SessionList, Status, Token, TokenRequest,
 } from "./api.ts";
+import { connection } from "./connection.ts";
 import { callOf, reduce, type Call } from "./call.ts";
 import type { Envelope } from "./events.ts";
 import { Transport, type ClientOptions, type RequestOptions } from "./transport.ts";
 import { followAll, followOne, type Change } from "./watch.ts";
 import { followAlone } from "./alone.ts";
+import { acrossTabs } from "./tabs.ts";
 import { UserStream } from "./userstream.ts";
 
 /** Of requests that make something. */
@@ -54,7 +56,8 @@ export class Callplane {
 
   constructor(options: ClientOptions) {
     this.#transport = new Transport(options);
-    this.#stream = new UserStream(this.#transport);
+    const own = connection(this.#transport);
+    this.#stream = new UserStream(options.tabs === undefined ? own : acrossTabs(`callplane ${String(options.baseUrl)} ${options.tabs}`, own));
   }
 
   /** create makes a session, once, however often the request has to be sent. */

@@ -12,6 +12,11 @@ export interface ClientOptions {
   readonly token?: TokenSource;
   /** Further headers, such as X-User-Id for a service in development mode. */
   readonly headers?: Readonly<Record<string, string>>;
+  /**
+   * All tabs of a browser in which this is the same share one connection to follow sessions by: name the user. A browser has six of them
+   * for a service over HTTP/1.1, however many tabs are open. Unless given, each client has its own.
+   */
+  readonly tabs?: string;
   /** Instead of the environment's own. */
   readonly fetch?: typeof fetch;
   /** How often a request is repeated that may be; 4 unless given. */

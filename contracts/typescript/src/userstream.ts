@@ -1,7 +1,4 @@
-import { CallplaneError } from "./errors.ts";
 import type { Envelope } from "./events.ts";
-import { openPatiently } from "./sse.ts";
-import { delay, type Transport } from "./transport.ts";
 
 /** What a follower hears of the stream. */
 export type Tiding =
@@ -16,23 +13,27 @@ export type Tiding =
 /** One that is told what comes, and must not throw. */
 export type Listener = (tiding: Tiding) => void;
 
+/** Source tells what comes until the signal, or until it has failed. The first that it tells is that the stream stands. */
+export type Source = (tell: Listener, signal: AbortSignal) => Promise<void>;
+
 /** UserStream is the caller's one stream of all their sessions. It is open while anybody listens. */
 export class UserStream {
-  readonly #transport: Transport;
+  readonly #source: Source;
   readonly #listeners = new Set<Listener>();
   #life: AbortController | undefined;
   #standing = false;
 
-  constructor(transport: Transport) {
-    this.#transport = transport;
+  constructor(source: Source) {
+    this.#source = source;
   }
 
   /** listen has the listener told what comes from now on, first that the stream stands. The signal, or the function that it returns, ends that. */
   listen(listener: Listener, signal: AbortSignal | undefined): () => void {
     this.#listeners.add(listener);
     if (this.#life === undefined) {
-      this.#life = new AbortController();
-      void this.#run(this.#life.signal);
+      const life = new AbortController();
+      this.#life = life;
+      void this.#source((tiding) => !life.signal.aborted && this.#tell(tiding), life.signal);
     } else if (this.#standing) {
       queueMicrotask(() => this.#listeners.has(listener) && listener({ kind: "anew" }));
     }
@@ -54,39 +55,8 @@ export class UserStream {
   }
 
   #tell(tiding: Tiding): void {
+    if (tiding.kind === "failed") this.#stop();
+    else this.#standing = true;
     for (const listener of [...this.#listeners]) listener(tiding);
-  }
-
-  /** #run keeps the stream open until the signal. */
-  async #run(signal: AbortSignal): Promise<void> {
-    let cursor: string | undefined;
-    try {
-      for (;;) {
-        const stream = await openPatiently(this.#transport, ["events"], cursor, signal, (error) => error.code === "invalid_cursor");
-        if (stream.resumed) {
-          this.#standing = true;
-          this.#tell({ kind: "resumed" });
-        }
-        try {
-          for await (const message of stream.messages) {
-            cursor = message.id ?? cursor;
-            if (message.event === "ready") {
-              this.#standing = true;
-              this.#tell({ kind: "anew" });
-              continue;
-            }
-            this.#tell({ kind: "event", event: JSON.parse(message.data) as Envelope });
-          }
-        } catch (error) {
-          if (!(error instanceof CallplaneError && error.retryable)) throw error;
-        }
-        // Many pages lose their streams in one moment, as when a replica stops; they shall not all come back in one.
-        await delay(stream.retry() * (0.5 + Math.random() / 2), signal);
-      }
-    } catch (error) {
-      if (signal.aborted) return;
-      this.#stop();
-      this.#tell({ kind: "failed", error });
-    }
   }
 }
