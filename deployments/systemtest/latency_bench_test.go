@@ -23,6 +23,7 @@ import (
 	"github.com/callplane/callplane/deployments/systemtest/callplane"
 	"github.com/callplane/callplane/deployments/systemtest/replay"
 	"github.com/callplane/callplane/deployments/systemtest/stack"
+	"github.com/callplane/callplane/libs/testkit"
 )
 
 // BenchmarkWebhookToStream tells how long it takes from a webhook's leaving LiveKit to its event on an open stream of the session, one
@@ -45,12 +46,12 @@ func BenchmarkWebhookToStream(b *testing.B) {
 		require.NoError(b, err)
 		ours, answers = append(ours, one), append(answers, call.answered)
 	}
-	b.ReportMetric(percentile(answers, 50), "answer-p50-ms")
-	b.ReportMetric(percentile(ours, 50), "p50-ms")
-	b.ReportMetric(percentile(ours, 99), "p99-ms")
-	b.ReportMetric(percentile(theirs, 50), "floor-p50-ms")
-	b.ReportMetric(percentile(theirs, 99), "floor-p99-ms")
-	b.ReportMetric(percentile(ours, 50)/percentile(theirs, 50), "ratio")
+	b.ReportMetric(testkit.Percentile(answers, 50), "answer-p50-ms")
+	b.ReportMetric(testkit.Percentile(ours, 50), "p50-ms")
+	b.ReportMetric(testkit.Percentile(ours, 99), "p99-ms")
+	b.ReportMetric(testkit.Percentile(theirs, 50), "floor-p50-ms")
+	b.ReportMetric(testkit.Percentile(theirs, 99), "floor-p99-ms")
+	b.ReportMetric(testkit.Percentile(ours, 50)/testkit.Percentile(theirs, 50), "ratio")
 }
 
 // BenchmarkWebhookToStreamUnderLoad is the same with sixteen calls at once, each with the next webhook when the event of the last has come.
@@ -84,14 +85,9 @@ func BenchmarkWebhookToStreamUnderLoad(b *testing.B) {
 	for one := range took {
 		ours = append(ours, one)
 	}
-	b.ReportMetric(percentile(ours, 50), "p50-ms")
-	b.ReportMetric(percentile(ours, 99), "p99-ms")
+	b.ReportMetric(testkit.Percentile(ours, 50), "p50-ms")
+	b.ReportMetric(testkit.Percentile(ours, 99), "p99-ms")
 	b.ReportMetric(float64(len(ours))/b.Elapsed().Seconds(), "webhooks/s")
-}
-
-func percentile(took []time.Duration, p int) float64 {
-	sorted := slices.Sorted(slices.Values(took))
-	return float64(sorted[(len(sorted)-1)*p/100].Microseconds()) / 1000
 }
 
 const (

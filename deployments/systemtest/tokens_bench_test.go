@@ -4,8 +4,6 @@ package systemtest
 
 import (
 	"fmt"
-	"slices"
-	"sync"
 	"testing"
 	"time"
 
@@ -15,6 +13,7 @@ import (
 
 	"github.com/callplane/callplane/deployments/systemtest/callplane"
 	"github.com/callplane/callplane/deployments/systemtest/stack"
+	"github.com/callplane/callplane/libs/testkit"
 )
 
 // tokenSessions are the sessions whose owners ask for tokens in turn, so that no two who ask at once wait for the same one.
@@ -40,11 +39,11 @@ func BenchmarkTokens(b *testing.B) {
 	require.NoError(b, err)
 
 	b.Run("minting alone", func(b *testing.B) {
-		measure(b, 1, func(int) error { return mint(s.LiveKit.APIKey, s.LiveKit.APISecret, grants) })
+		testkit.Measure(b, 1, "tokens/s", func(int) error { return mint(s.LiveKit.APIKey, s.LiveKit.APISecret, grants) })
 	})
 	for _, atOnce := range []int{1, 16} {
 		b.Run(fmt.Sprintf("%d at once", atOnce), func(b *testing.B) {
-			measure(b, atOnce, func(n int) error {
+			testkit.Measure(b, atOnce, "tokens/s", func(n int) error {
 				token, err := api.As(owner(n%tokenSessions)).Token(b.Context(), sessions[n%tokenSessions], callplane.TokenRequest{})
 				if err == nil && (token.RoomName != "call-"+sessions[n%tokenSessions] || token.Identity != owner(n%tokenSessions)+"#default") {
 					err = fmt.Errorf("the token is for %s in %s", token.Identity, token.RoomName)
@@ -62,35 +61,4 @@ func mint(key, secret string, like *auth.ClaimGrants) error {
 	_, err := auth.NewAccessToken(key, secret).SetIdentity(like.Identity).SetName(like.Name).SetMetadata(like.Metadata).
 		SetValidFor(10 * time.Minute).SetVideoGrant(like.Video).SetRoomConfig((*livekit.RoomConfiguration)(like.RoomConfig)).ToJWT()
 	return err
-}
-
-// measure does something b.N times, so many at once, and reports how long each took and how many a second there were.
-func measure(b *testing.B, atOnce int, do func(n int) error) {
-	b.Helper()
-	took := make([]time.Duration, b.N)
-	numbers := make(chan int)
-	var running sync.WaitGroup
-	for range atOnce {
-		running.Go(func() {
-			for n := range numbers {
-				began := time.Now()
-				if err := do(n); err != nil {
-					b.Errorf("request %d: %v", n, err)
-				}
-				took[n] = time.Since(began)
-			}
-		})
-	}
-	began := time.Now()
-	for n := range b.N {
-		numbers <- n
-	}
-	close(numbers)
-	running.Wait()
-	total := time.Since(began)
-	slices.Sort(took)
-	at := func(percent int) float64 { return float64(took[(len(took)-1)*percent/100].Nanoseconds()) / 1e6 }
-	b.ReportMetric(at(50), "p50-ms")
-	b.ReportMetric(at(99), "p99-ms")
-	b.ReportMetric(float64(b.N)/total.Seconds(), "tokens/s")
 }

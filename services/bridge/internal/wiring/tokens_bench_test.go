@@ -4,8 +4,6 @@ package wiring
 
 import (
 	"fmt"
-	"slices"
-	"sync"
 	"testing"
 	"time"
 
@@ -13,6 +11,7 @@ import (
 
 	"github.com/callplane/callplane/contracts/events"
 	"github.com/callplane/callplane/libs/config"
+	"github.com/callplane/callplane/libs/testkit"
 	"github.com/callplane/callplane/services/bridge/internal/adapters/livekit"
 	"github.com/callplane/callplane/services/bridge/internal/domain"
 	"github.com/callplane/callplane/services/bridge/internal/ports"
@@ -32,7 +31,7 @@ func BenchmarkTokenCommands(b *testing.B) {
 			APIKey: benchedKey, APISecret: config.Secret(benchedSecret), PublicURL: "ws://127.0.0.1:1",
 			EmptyTimeout: 5 * time.Minute, DepartureTimeout: 20 * time.Second, Now: time.Now,
 		})
-		measureTokens(b, 1, func(n int) error {
+		testkit.Measure(b, 1, "tokens/s", func(n int) error {
 			session := sessions[n%len(sessions)]
 			_, _, _, err := tokens.Issue(ports.TokenGrant{
 				RoomName: domain.RoomName(session), Seat: domain.Seat{Identity: "alice#default", UserID: "alice", Role: events.RoleHost}, TTL: time.Minute,
@@ -42,41 +41,11 @@ func BenchmarkTokenCommands(b *testing.B) {
 	})
 	for _, atOnce := range []int{1, 16} {
 		b.Run(fmt.Sprintf("%d at once", atOnce), func(b *testing.B) {
-			measureTokens(b, atOnce, func(n int) error {
+			testkit.Measure(b, atOnce, "tokens/s", func(n int) error {
 				_, err := a.sessions.token(sessions[n%len(sessions)], "alice", events.RoleParticipant)
 				return err
 			})
 		})
 	}
 	require.Equal(b, 2*tokenSessions, a.count(`SELECT count(*) FROM participants`), "who asks again gets the same seat")
-}
-
-// measureTokens makes b.N tokens, so many at once, and reports how long each took and how many a second there were.
-func measureTokens(b *testing.B, atOnce int, issue func(n int) error) {
-	b.Helper()
-	took := make([]time.Duration, b.N)
-	numbers := make(chan int)
-	var running sync.WaitGroup
-	for range atOnce {
-		running.Go(func() {
-			for n := range numbers {
-				began := time.Now()
-				if err := issue(n); err != nil {
-					b.Errorf("token %d: %v", n, err)
-				}
-				took[n] = time.Since(began)
-			}
-		})
-	}
-	began := time.Now()
-	for n := range b.N {
-		numbers <- n
-	}
-	close(numbers)
-	running.Wait()
-	total := time.Since(began)
-	slices.Sort(took)
-	b.ReportMetric(millis(took, 50), "p50-ms")
-	b.ReportMetric(millis(took, 99), "p99-ms")
-	b.ReportMetric(float64(b.N)/total.Seconds(), "tokens/s")
 }

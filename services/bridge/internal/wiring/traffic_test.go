@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -19,6 +18,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/callplane/callplane/contracts/events"
+	"github.com/callplane/callplane/libs/testkit"
 	"github.com/callplane/callplane/services/bridge/internal/captures"
 	"github.com/callplane/callplane/services/bridge/internal/domain"
 )
@@ -139,19 +139,13 @@ func (a *answers) note(took, waited time.Duration, ok bool) {
 // report prints the figures; prefix tells them from others.
 func (a *answers) report(b *testing.B, prefix string) {
 	b.Helper()
-	slices.Sort(a.took)
-	slices.Sort(a.waited)
 	for name, list := range map[string][]time.Duration{"answer": a.took, "queued": a.waited} {
-		b.ReportMetric(millis(list, 50), prefix+name+"-p50-ms")
-		b.ReportMetric(millis(list, 99), prefix+name+"-p99-ms")
-		b.ReportMetric(millis(list, 100), prefix+name+"-max-ms")
+		b.ReportMetric(testkit.Percentile(list, 50), prefix+name+"-p50-ms")
+		b.ReportMetric(testkit.Percentile(list, 99), prefix+name+"-p99-ms")
+		b.ReportMetric(testkit.Percentile(list, 100), prefix+name+"-max-ms")
 	}
 	b.ReportMetric(float64(a.late), prefix+"later-than-1s")
 	b.ReportMetric(float64(a.refused), prefix+"retries")
-}
-
-func millis(sorted []time.Duration, percent int) float64 {
-	return float64(sorted[(len(sorted)-1)*percent/100].Microseconds()) / 1000
 }
 
 // sender is LiveKit with its webhooks.
