@@ -65,7 +65,7 @@ func streamsThatAreCut(t *testing.T, s *stack.Stack) {
 
 // installed is what scripts/typescript install said and how it ended. It is run once, since two at once would be in each other's way.
 var installed = sync.OnceValues(func() ([]byte, error) {
-	return exec.Command(typescriptPath(), "install").CombinedOutput() //nolint:noctx // npm bounds itself.
+	return exec.Command(typescriptPath(), "install").CombinedOutput()
 })
 
 func typescriptPath() string { return filepath.Join(testkit.Root(), "scripts", "typescript") }
