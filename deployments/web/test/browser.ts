@@ -105,7 +105,7 @@ export class Person {
 
   /** watches waits until somebody's video moves: three pictures of it differ, and none is dark. */
   async watches(user: string): Promise<void> {
-    await this.page.waitForFunction(async (name) => {
+    await until(`${this.name} sees ${user} move`, async () => this.page.evaluate(async (name) => {
       const video = document.querySelector<HTMLVideoElement>(`figure[data-user="${name}"] video`);
       if (video === null || video.videoWidth === 0 || video.readyState < HTMLMediaElement.HAVE_CURRENT_DATA) return false;
       const picture = (): string => {
@@ -122,7 +122,7 @@ export class Person {
         await new Promise((resolve) => setTimeout(resolve, 200));
       }
       return pictures.size === 3 && !pictures.has("");
-    }, user);
+    }, user));
   }
 
   /** timeline is what the page shows to have happened, the first event first. */
