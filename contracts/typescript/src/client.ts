@@ -1,5 +1,5 @@
 import type {
-  Checkpoint, CreateSession, EventPage, PatchSession, PostEvent, Role, Session, SessionList, Status, Token, TokenRequest,
+  Checkpoint, CreateSession, EventPage, Member, PatchSession, PostEvent, Role, Session, SessionList, Status, Token, TokenRequest,
 } from "./api.ts";
 import { connection } from "./connection.ts";
 import { callOf, reduce, type Call } from "./call.ts";
@@ -107,7 +107,7 @@ export class Callplane {
   }
 
   /** setMember adds somebody, or gives them another role. */
-  async setMember(sessionId: string, userId: string, role: Role, options: RequestOptions = {}): Promise<Session> {
+  async setMember(sessionId: string, userId: string, role: Role, options: RequestOptions = {}): Promise<Member> {
     return this.#transport.json({
       method: "PUT", path: ["sessions", sessionId, "members", userId], body: { role }, repeatable: true, ...asked(options),
     });
