@@ -9,7 +9,8 @@ import (
 
 // The catalogue has no schema of some of these forms yet; the first that does must come out right.
 func TestTypeScriptOfSchemas(t *testing.T) {
-	w := &typescriptWriter{catalogue: &catalogue{envelope: node(t, `{"$defs": {"role": {"enum": ["host"]}, "error": {"type": "object"}}}`)}}
+	shared := definitions{prefix: "#/$defs/", all: node(t, `{"role": {"enum": ["host"]}, "error": {"type": "object"}}`)}
+	w := &typescriptWriter{catalogue: &catalogue{definitions: shared}, definitions: shared}
 	for schema, want := range map[string]string{
 		`{}`:                                    "unknown",
 		`{"type": "integer"}`:                   "number",

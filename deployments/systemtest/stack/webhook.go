@@ -2,8 +2,6 @@ package stack
 
 import (
 	"context"
-	"encoding/json"
-	"strings"
 	"testing"
 
 	"github.com/callplane/callplane/deployments/systemtest/replay"
@@ -26,18 +24,4 @@ func (s *Stack) SendWebhook(ctx context.Context, body []byte) (replay.Answer, er
 		return replay.Answer{}, err
 	}
 	return replay.Send(ctx, s.WebhookURL(), authorization, body)
-}
-
-// SessionOf gives the session whose room a webhook speaks of.
-func (s *Stack) SessionOf(t testing.TB, webhook []byte) string {
-	t.Helper()
-	var body struct {
-		Room struct {
-			Name string `json:"name"`
-		} `json:"room"`
-	}
-	if err := json.Unmarshal(webhook, &body); err != nil {
-		t.Fatalf("reading a webhook: %v", err)
-	}
-	return strings.TrimPrefix(body.Room.Name, "call-")
 }
