@@ -4,6 +4,7 @@ import { CallplaneError, isCallplaneEvent, type Call, type CallplaneEvent, type 
 export function plain(error: unknown): string {
   if (!(error instanceof CallplaneError)) return error instanceof Error ? error.message : String(error);
   if (error.code === "network") return "The service can't be reached. Are you online?";
+  if (error.code === "bad_response") return `The service does not answer as it should (status ${error.status}). Is it running?`;
   if (error.code === "session_not_found") return "There is no such call, or you are not in it.";
   const which = error.requestId === "" ? "" : ` (request ${error.requestId})`;
   return `${error.message}${which}`;
