@@ -29,7 +29,7 @@ func pins(t *testing.T) map[string]string {
 		}
 	}
 	for _, name := range []string{
-		"GO_VERSION", "GO_IMAGE", "POSTGRES_IMAGE", "RABBITMQ_IMAGE", "LIVEKIT_IMAGE", "COMPOSE_VERSION", "GOLANGCI_LINT_VERSION",
+		"GO_VERSION", "GO_IMAGE", "POSTGRES_IMAGE", "RABBITMQ_IMAGE", "LIVEKIT_IMAGE", "NGINX_IMAGE", "COMPOSE_VERSION", "GOLANGCI_LINT_VERSION",
 		"NODE_VERSION", "POSTGRES_MIN", "RABBITMQ_MIN",
 	} {
 		require.NotEmpty(t, all[name], "versions.env doesn't pin %s", name)
@@ -127,7 +127,8 @@ func TestComposeRunsThePins(t *testing.T) {
 	for _, service := range []string{"sessions", "bridge"} {
 		require.Regexp(t, `^\$\{GO_IMAGE(:\?[^}]*)?\}$`, compose.Services[service].Build.Args["GO_IMAGE"], service)
 	}
-	require.Len(t, compose.Services, 5)
+	require.Regexp(t, `^\$\{NGINX_IMAGE(:\?[^}]*)?\}$`, compose.Services["web"].Build.Args["NGINX_IMAGE"])
+	require.Len(t, compose.Services, 6)
 }
 
 // TestDockerfilesBuildOnThePins lets a Dockerfile build on nothing but an argument without default, a stage of its own or scratch.
@@ -200,7 +201,7 @@ func TestWorkflowReadsThePins(t *testing.T) {
 func TestNothingRepeatsAPin(t *testing.T) {
 	t.Parallel()
 	all := pins(t)
-	tagged := regexp.MustCompile(`\b(postgres|rabbitmq|golang|livekit/livekit-server):(v?\d[\w.-]*)`)
+	tagged := regexp.MustCompile(`\b(postgres|rabbitmq|golang|nginx|livekit/livekit-server):(v?\d[\w.-]*)`)
 	port := regexp.MustCompile(`^\d{4,5}$`)
 	literals := map[string]string{}
 	for _, name := range []string{"GO_VERSION", "COMPOSE_VERSION", "GOLANGCI_LINT_VERSION", "NODE_VERSION"} {

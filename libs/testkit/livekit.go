@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -106,22 +105,7 @@ func fromContainer(address string) (string, error) {
 }
 
 // ping fails until the server answers.
-func (s *LiveKitServer) ping(ctx context.Context) error {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, s.URL, nil)
-	if err != nil {
-		return fmt.Errorf("LiveKit: %w", err)
-	}
-	request.Close = true
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return fmt.Errorf("LiveKit: %w", err)
-	}
-	_ = response.Body.Close()
-	if response.StatusCode != http.StatusOK {
-		return fmt.Errorf("LiveKit answers %s", response.Status)
-	}
-	return nil
-}
+func (s *LiveKitServer) ping(ctx context.Context) error { return answers(ctx, s.URL) }
 
 // externalLiveKit returns the server of TEST_LIVEKIT_URL, nil where it is not set.
 func externalLiveKit() (*LiveKitServer, error) {

@@ -5,12 +5,12 @@ package web
 
 import (
 	"fmt"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -35,17 +35,28 @@ func TestBrowsers(t *testing.T) {
 
 	s := stack.Prepare(t, testkit.OwnRabbit(t))
 	page, other := serve(t, s), serve(t, s)
-	s.SetSessions(t, map[string]string{"CORS_ALLOWED_ORIGINS": page.URL})
+	s.SetSessions(t, map[string]string{"CORS_ALLOWED_ORIGINS": page})
 	s.Start(t)
 	s.AwaitReady(t)
 	restarts := restarter{asked: make(chan chan struct{})}
-	control := httptest.NewServer(restarts)
+	mux := http.NewServeMux()
+	mux.Handle("POST /restart", restarts)
+	cuttable := ""
+	net, reason := newNetwork(t)
+	if net != nil {
+		mux.Handle("POST /offline", net)
+		mux.Handle("POST /online", net)
+		cuttable = net.browser(t, chromium)
+	} else {
+		require.Empty(t, os.Getenv("CI"), reason)
+	}
+	control := httptest.NewServer(mux)
 	t.Cleanup(control.Close)
 
 	ctx := testkit.Context(t, browsersTake)
-	cmd := exec.CommandContext(ctx, script, "browsers")
-	cmd.Env = append(os.Environ(), "PAGE_URL="+page.URL, "OTHER_ORIGIN_URL="+other.URL, "API_URL="+s.API.Base(), "CONTROL_URL="+control.URL,
-		"CHROMIUM="+chromium, "ARTIFACTS="+filepath.Join(testkit.Root(), ".run", "browsers"))
+	cmd := exec.CommandContext(ctx, script, append([]string{"browsers"}, strings.Fields(os.Getenv("BROWSER_TESTS"))...)...)
+	cmd.Env = append(os.Environ(), "PAGE_URL="+page, "OTHER_ORIGIN_URL="+other, "API_URL="+s.API.Base(), "CONTROL_URL="+control.URL,
+		"CHROMIUM="+chromium, "CUTTABLE_CHROMIUM="+cuttable, "NOT_CUTTABLE="+reason, "ARTIFACTS="+filepath.Join(testkit.Root(), ".run", "browsers"))
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
@@ -56,24 +67,11 @@ func TestBrowsers(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// serve serves the page as its container does.
-func serve(t *testing.T, s *stack.Stack) *httptest.Server {
+// serve serves the page as its container does, but for where the service is.
+func serve(t *testing.T, s *stack.Stack) string {
 	t.Helper()
-	files := http.FileServer(http.Dir(filepath.Join(testkit.Root(), "deployments", "web", "dist")))
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /config.json", func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "application/json")
-		_, _ = fmt.Fprintf(w, `{"apiUrl": %q}`, s.API.Base()) // Whoever asks may be gone.
-	})
-	mux.Handle("GET /", files)
-	server := httptest.NewUnstartedServer(mux)
-	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", fmt.Sprintf("127.0.0.1:%d", testkit.FreePort(t)))
-	require.NoError(t, err)
-	require.NoError(t, server.Listener.Close())
-	server.Listener = listener
-	server.Start()
-	t.Cleanup(server.Close)
-	return server
+	config := fmt.Sprintf(`{"apiUrl": %q}`, s.API.Base())
+	return testkit.Nginx(t, "deployments/web/nginx.conf", "deployments/web/dist", map[string]string{"config.json": config})
 }
 
 // restarter kills both services and the broker when it is asked to, starts them again, and answers when they are ready. What it needs of a

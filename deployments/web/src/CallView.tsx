@@ -1,8 +1,9 @@
-import type { Call, Token } from "@callplane/client";
+import type { Call } from "@callplane/client";
 import { useCall, useCallplane } from "@callplane/client/react";
 import { useState } from "react";
 import { addressOf, open } from "./App.tsx";
 import { Media } from "./Media.tsx";
+import { useStay } from "./stay.ts";
 import { Timeline } from "./Timeline.tsx";
 import { plain, standing } from "./words.ts";
 
@@ -21,7 +22,7 @@ export function CallView({ sessionId, userId }: { readonly sessionId: string; re
     <main className="call">
       <div>
         <h1>{call.title ?? (call.kind === "video" ? "Video call" : "Audio call")}</h1>
-        <Standing call={call} />
+        <Standing call={call} userId={userId} />
         {state === "over" ? <p role="alert" className="banner bad">{error === undefined ? "You were taken out of this call." : plain(error)}</p> : null}
         {state === "live" && call.endedAt === null ? <Room call={call} userId={userId} /> : <p><a href="#">Back to your calls</a></p>}
         <People call={call} />
@@ -31,14 +32,14 @@ export function CallView({ sessionId, userId }: { readonly sessionId: string; re
   );
 }
 
-function Standing({ call }: { readonly call: Call }) {
-  const said = standing(call);
+function Standing({ call, userId }: { readonly call: Call; readonly userId: string }) {
+  const said = standing(call, userId);
   return <div role="status">{said === undefined ? null : <p className={`banner ${said.kind}`}>{said.text}</p>}</div>;
 }
 
 function Room({ call, userId }: { readonly call: Call; readonly userId: string }) {
   const client = useCallplane();
-  const [token, setToken] = useState<Token>();
+  const stay = useStay(call.sessionId, userId, call.kind === "video");
   const [trouble, setTrouble] = useState("");
   const tried = (work: () => Promise<unknown>) => (): void => {
     setTrouble("");
@@ -47,17 +48,17 @@ function Room({ call, userId }: { readonly call: Call; readonly userId: string }
   const host = call.members.some((member) => member.userId === userId && member.role === "host");
   return (
     <section aria-label="Room">
-      {token === undefined ? null : <Media token={token} video={call.kind === "video"} left={() => setToken(undefined)} />}
+      {stay.standing === "out" ? null : <Media stay={stay} />}
       <div className="buttons">
-        {token === undefined
-          ? <button type="button" onClick={tried(async () => setToken(await client.token(call.sessionId, { displayName: userId })))}>Join</button>
-          : <button type="button" onClick={() => setToken(undefined)}>Leave</button>}
+        {stay.standing === "out"
+          ? <button type="button" onClick={stay.join}>Join</button>
+          : <button type="button" onClick={stay.leave}>Leave</button>}
         {host ? <button type="button" className="danger" onClick={tried(async () => client.end(call.sessionId))}>End for everybody</button> : null}
         <button type="button" className="quiet" onClick={tried(async () => navigator.clipboard.writeText(addressOf(call.sessionId)))}>Copy link</button>
         <button type="button" className="quiet" onClick={() => open(undefined)}>Back</button>
       </div>
       {host ? <Invite call={call} tried={tried} /> : null}
-      {trouble === "" ? null : <p role="alert">{trouble}</p>}
+      {[stay.trouble, trouble].filter((text) => text !== "").map((text) => <p key={text} role="alert">{text}</p>)}
     </section>
   );
 }

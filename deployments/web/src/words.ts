@@ -32,8 +32,8 @@ function why(reason: string | null): string {
   return reason === null || reason === "completed" ? "" : `: ${because(reason)}`;
 }
 
-/** standing says how a call is, and how bad that is; nothing where all is well. */
-export function standing(call: Call): { readonly text: string; readonly kind: "busy" | "good" | "bad" } | undefined {
+/** standing says to a user how a call is, and how bad that is; nothing where all is well. */
+export function standing(call: Call, userId: string): { readonly text: string; readonly kind: "busy" | "good" | "bad" } | undefined {
   switch (call.status) {
     case "created":
       return { text: "Waiting for somebody to join.", kind: "busy" };
@@ -44,8 +44,16 @@ export function standing(call: Call): { readonly text: string; readonly kind: "b
     case "failed":
       return { text: `The call failed: ${because(call.error?.code ?? "unknown")}.`, kind: "bad" };
     default:
-      return undefined;
+      return awaited(call, userId);
   }
+}
+
+/** awaited says for whom a call waits while it goes on. */
+function awaited(call: Call, userId: string): { readonly text: string; readonly kind: "busy" } | undefined {
+  const present = new Set(call.participants.filter(({ status }) => status === "present").map((one) => one.userId));
+  const lost = new Set(call.participants.filter(({ status }) => status === "reconnecting").map((one) => one.userId));
+  const others = [...lost].filter((one) => one !== userId && !present.has(one));
+  return others.length === 0 ? undefined : { text: `${others.join(", ")} lost the connection. Waiting for them to come back.`, kind: "busy" };
 }
 
 /** sentence says what an event tells. */

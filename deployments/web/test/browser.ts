@@ -20,16 +20,23 @@ const flags = [
   "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream", "--autoplay-policy=no-user-gesture-required",
 ];
 
-let started: Promise<Browser> | undefined;
+const started = new Map<string, Promise<Browser>>();
 
-async function browser(): Promise<Browser> {
-  started ??= chromium.launch({ executablePath: setting("CHROMIUM"), args: flags });
-  return started;
+async function browser(executablePath: string): Promise<Browser> {
+  const launched = started.get(executablePath) ?? chromium.launch({ executablePath, args: flags });
+  started.set(executablePath, launched);
+  return launched;
 }
 
-/** closeBrowser ends the browser, after all tests. */
-export async function closeBrowser(): Promise<void> {
-  await (await started)?.close();
+/** closeBrowsers ends the browsers, after all tests. */
+export async function closeBrowsers(): Promise<void> {
+  for (const launched of started.values()) await (await launched).close();
+}
+
+/** control asks whoever runs the tests for something that no page can do. */
+export async function control(what: "restart" | "offline" | "online"): Promise<void> {
+  const answer = await fetch(`${setting("CONTROL_URL")}/${what}`, { method: "POST" });
+  if (answer.status !== 204) throw new Error(`${what}: ${answer.status} ${await answer.text()}`);
 }
 
 /** Person is somebody with tabs of one browser, who is signed in. */
@@ -45,8 +52,8 @@ export class Person {
   }
 
   /** come opens a browser for somebody. What a failed test leaves is a screenshot and a trace of it. */
-  static async come(t: TestContext, name: string, viewport = { width: 1280, height: 800 }): Promise<Person> {
-    const context = await (await browser()).newContext({ viewport, permissions: ["camera", "microphone"] });
+  static async come(t: TestContext, name: string, viewport = { width: 1280, height: 800 }, executable = "CHROMIUM"): Promise<Person> {
+    const context = await (await browser(setting(executable))).newContext({ viewport, permissions: ["camera", "microphone"] });
     context.setDefaultTimeout(patience);
     await context.addInitScript((user) => {
       if (location.protocol.startsWith("http")) sessionStorage.setItem("user", user); // not on the blank page before
@@ -90,6 +97,25 @@ export class Person {
   /** sees waits until the page shows somebody so. */
   async sees(user: string, presence: "present" | "reconnecting" | "left" | "away", timeout = patience): Promise<void> {
     await this.page.locator(`li[data-user="${user}"][data-presence="${presence}"]`).waitFor({ timeout });
+  }
+
+  /** firstPicture waits until the browser has drawn the first picture of somebody's video, which need not be there yet. */
+  async firstPicture(user: string): Promise<void> {
+    await this.page.evaluate(async (name) => {
+      const find = (): HTMLVideoElement | null => document.querySelector(`figure[data-user="${name}"] video`);
+      while (find() === null) await new Promise(requestAnimationFrame);
+      await new Promise((drawn) => find()?.requestVideoFrameCallback(drawn));
+    }, user);
+  }
+
+  /** misses waits until nothing comes through from somebody. */
+  async misses(user: string): Promise<void> {
+    await this.page.locator(`figure[data-user="${user}"][data-away="true"]`).waitFor();
+  }
+
+  /** leaves hangs up. */
+  async leaves(): Promise<void> {
+    await this.page.getByRole("button", { name: "Leave" }).click();
   }
 
   /** picture keeps what the page looks like, where somebody asks for that. */
@@ -142,6 +168,14 @@ export async function logOf(user: string, sessionId: string): Promise<string[]> 
   const answer = await asUser(user, `/sessions/${sessionId}/events?limit=200`);
   const { items } = (await answer.json()) as { items: { eventId: string }[] };
   return items.map(({ eventId }) => eventId);
+}
+
+/** sameAsLog waits until a page's timeline is the session's log: no hole and no double. */
+export async function sameAsLog(person: Person, sessionId: string): Promise<void> {
+  await until(`the timeline of ${person.name} is the log`, async () => {
+    const [shown, log] = [await person.timeline(), await logOf(person.name, sessionId)];
+    return shown.length > 0 && shown.join() === log.join();
+  });
 }
 
 /** until waits until a condition holds. */

@@ -1,16 +1,8 @@
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
-import { apiUrl, asUser, closeBrowser, logOf, pageUrl, Person, setting, until } from "./browser.ts";
+import { apiUrl, asUser, closeBrowsers, control, pageUrl, Person, sameAsLog, setting, until } from "./browser.ts";
 
-after(closeBrowser);
-
-/** sameAsLog waits until a page's timeline is the session's log: no hole and no double. */
-async function sameAsLog(person: Person, sessionId: string): Promise<void> {
-  await until(`the timeline of ${person.name} is the log`, async () => {
-    const [shown, log] = [await person.timeline(), await logOf(person.name, sessionId)];
-    return shown.length > 0 && shown.join() === log.join();
-  });
-}
+after(closeBrowsers);
 
 test("two people see each other's moving video, hang up, and both see how it ended", async (t) => {
   const [alice, bob] = await Promise.all([Person.come(t, "alice"), Person.come(t, "bob")]);
@@ -21,7 +13,7 @@ test("two people see each other's moving video, hang up, and both see how it end
   await bob.joins();
   await Promise.all([alice.watches("bob"), bob.watches("alice")]);
   await alice.picture("call");
-  await bob.page.getByRole("button", { name: "Leave" }).click();
+  await bob.leaves();
   await alice.sees("bob", "left");
   await alice.page.getByRole("button", { name: "End for everybody" }).click();
   await Promise.all([alice.reads("The call is over"), bob.reads("The call is over")]);
@@ -50,8 +42,7 @@ test("both services and the broker are restarted in a call, and the timeline has
   const call = await alice.calls("bob");
   await bob.opens(call);
   await alice.joins();
-  const restarted = await fetch(`${setting("CONTROL_URL")}/restart`, { method: "POST" });
-  assert.equal(restarted.status, 204, await restarted.text());
+  await control("restart");
   await bob.joins();
   await Promise.all([alice.sees("bob", "present"), bob.watches("alice")]);
   await alice.page.getByRole("button", { name: "End for everybody" }).click();

@@ -163,13 +163,14 @@ func (d *demo) farewell(w io.Writer) {
 
 Where to look next
   API            %s/v1/call/sessions   described by %s/openapi.json
-  on screen      API_URL=%s scripts/web dev   and open http://127.0.0.1:5173 twice
   docs           README.md, contracts/README.md
   RabbitMQ       %s   user admin, password: RABBITMQ_ADMIN_PASSWORD in .env
   this session   curl -s -H 'X-User-Id: alice' %s/v1/call/sessions/%s
   its events     curl -s -H 'X-User-Id: alice' '%s/v1/call/sessions/%s/events?limit=200'
   logs           make logs            stop: make down
-`, d.line.paint(green, "The call went as it should:"), len(d.follower.events()), api, api, api, d.settings.management(), api, id, api, id)
+
+A call on screen: open %s twice, as two people, and call each other.
+`, d.line.paint(green, "The call went as it should:"), len(d.follower.events()), api, api, d.settings.management(), api, id, api, id, d.settings.page())
 }
 
 func text(s *string) string {

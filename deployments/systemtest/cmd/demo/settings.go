@@ -17,6 +17,7 @@ import (
 // settings are those of the stack that `make up` starts, from the environment or the top folder's .env.
 type settings struct {
 	SessionsPort   int    `env:"SESSIONS_PORT" envDefault:"8080"`
+	WebPort        int    `env:"WEB_PORT" envDefault:"8082"`
 	LiveKitPort    int    `env:"LIVEKIT_PORT" envDefault:"7880"`
 	ManagementPort int    `env:"RABBITMQ_MANAGEMENT_PORT" envDefault:"15672"`
 	LiveKitKey     string `env:"LIVEKIT_API_KEY,notEmpty"`
@@ -71,6 +72,9 @@ func envFile() (string, error) {
 
 // api is the address of the sessions service.
 func (s settings) api() string { return local(s.SessionsPort) }
+
+// page is the address of the call page.
+func (s settings) page() string { return local(s.WebPort) }
 
 // liveKit is the address of LiveKit's server API.
 func (s settings) liveKit() string { return local(s.LiveKitPort) }
