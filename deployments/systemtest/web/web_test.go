@@ -21,7 +21,7 @@ import (
 )
 
 // browsersTake is how long all tests in the browser may take, on a machine that has much else to do.
-const browsersTake = 8 * time.Minute
+const browsersTake = 12 * time.Minute
 
 func TestMain(m *testing.M) { testkit.Main(m) }
 

@@ -13,6 +13,7 @@ export function CallView({ sessionId, userId }: { readonly sessionId: string; re
   if (call === undefined) {
     return (
       <main className="narrow">
+        <h1>Call</h1>
         {state === "over" ? <p role="alert">{plain(error)}</p> : <p role="status">Looking for the call …</p>}
         <p><a href="#">Back to your calls</a></p>
       </main>

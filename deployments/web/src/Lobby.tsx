@@ -10,6 +10,7 @@ const recentAtMost = 10;
 export function Lobby({ userId }: { readonly userId: string }) {
   return (
     <main>
+      <h1>Your calls</h1>
       <Incoming />
       <NewCall />
       <Recent userId={userId} />

@@ -8,15 +8,17 @@ export function Timeline({ events }: { readonly events: readonly Envelope[] }) {
   return (
     <section aria-label="Timeline">
       <h2>What happened</h2>
-      <ol className="timeline" role="log" aria-relevant="additions">
-        {events.toReversed().map((event) => (
-          <li key={event.eventId} data-event={event.eventId} data-type={event.type}>
-            <span>{sentence(event)}</span>
-            <code>{event.type}</code>
-            <time dateTime={event.timestamp}>{ago(Date.parse(event.timestamp), now)}</time>
-          </li>
-        ))}
-      </ol>
+      <div role="log" aria-relevant="additions">
+        <ol className="timeline">
+          {events.toReversed().map((event) => (
+            <li key={event.eventId} data-event={event.eventId} data-type={event.type}>
+              <span>{sentence(event)}</span>
+              <code>{event.type}</code>
+              <time dateTime={event.timestamp}>{ago(Date.parse(event.timestamp), now)}</time>
+            </li>
+          ))}
+        </ol>
+      </div>
     </section>
   );
 }
