@@ -55,7 +55,7 @@ func (n *network) browser(t *testing.T, chromium string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "chromium")
 	script := fmt.Sprintf("#!/bin/sh\nexec setpriv --regid=%d --clear-groups %s \"$@\"\n", n.group, chromium)
-	require.NoError(t, os.WriteFile(path, []byte(script), 0o755)) //nolint:gosec // It is to be executed.
+	require.NoError(t, os.WriteFile(path, []byte(script), 0o755))
 	return path
 }
 
