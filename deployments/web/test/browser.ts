@@ -99,13 +99,37 @@ export class Person {
     await this.page.locator(`li[data-user="${user}"][data-presence="${presence}"]`).waitFor({ timeout });
   }
 
-  /** firstPicture waits until the browser has drawn the first picture of somebody's video, which need not be there yet. */
-  async firstPicture(user: string): Promise<void> {
-    await this.page.evaluate(async (name) => {
+  /** firstPicture is when the page has drawn the first picture of somebody's video, which need not be there yet; in milliseconds. */
+  async firstPicture(user: string): Promise<number> {
+    return this.page.evaluate(async (name) => {
       const find = (): HTMLVideoElement | null => document.querySelector(`figure[data-user="${name}"] video`);
       while (find() === null) await new Promise(requestAnimationFrame);
       await new Promise((drawn) => find()?.requestVideoFrameCallback(drawn));
+      return Date.now();
     }, user);
+  }
+
+  /** showsLeft is when the page has come to show that somebody left; in milliseconds. */
+  async showsLeft(user: string): Promise<number> {
+    return this.page.evaluate(async (name) => new Promise<number>((shown) => {
+      const look = (): void => {
+        if (document.querySelector(`li[data-user="${name}"][data-presence="left"]`) === null) return;
+        watcher.disconnect();
+        shown(Date.now());
+      };
+      const watcher = new MutationObserver(look);
+      watcher.observe(document.body, { subtree: true, childList: true, attributes: true });
+      look();
+    }), user);
+  }
+
+  /** clicks presses a button; given back is when the page was told, in milliseconds. */
+  async clicks(name: string): Promise<number> {
+    const told = this.page.evaluate(async () => new Promise<number>((clicked) => {
+      addEventListener("click", () => clicked(Date.now()), { capture: true, once: true });
+    }));
+    await this.page.getByRole("button", { name, exact: true }).click();
+    return told;
   }
 
   /** misses waits until nothing comes through from somebody. */

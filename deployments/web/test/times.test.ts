@@ -1,4 +1,4 @@
-// How long people wait: printed, and never asserted.
+// How long people wait: printed, and never asserted. The pages tell the times themselves, since asking them takes longer than some.
 import { after, test } from "node:test";
 import { closeBrowsers, Person } from "./browser.ts";
 
@@ -21,16 +21,11 @@ test("joining and hanging up, as the other sees it", async (t) => {
   await alice.watches("alice");
   const [joined, hungUp]: [number[], number[]] = [[], []];
   for (let round = 0; round < rounds; round++) {
-    let clicked = performance.now();
-    const [seen] = await Promise.all([
-      bob.firstPicture("alice").then(() => performance.now()),
-      bob.page.getByRole("button", { name: "Join", exact: true }).click(),
-    ]);
+    const [seen, clicked] = await Promise.all([bob.firstPicture("alice"), bob.clicks("Join")]);
     joined.push(seen - clicked);
-    await alice.sees("bob", "present");
-    clicked = performance.now();
-    const [gone] = await Promise.all([alice.sees("bob", "left").then(() => performance.now()), bob.leaves()]);
-    hungUp.push(gone - clicked);
+    await alice.watches("bob"); // All of joining is over.
+    const [shown, left] = await Promise.all([alice.showsLeft("bob"), bob.clicks("Leave")]);
+    hungUp.push(shown - left);
   }
   t.diagnostic(`from clicking Join to the first picture of the other: ${spread(joined)}`);
   t.diagnostic(`from hanging up to the other's page showing it: ${spread(hungUp)}`);
