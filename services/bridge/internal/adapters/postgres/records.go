@@ -15,8 +15,11 @@ import (
 	"github.com/callplane/callplane/services/bridge/internal/ports"
 )
 
-const insertReceiptStatement = `INSERT INTO webhook_receipts (webhook_id, kind, room_name, received_at) VALUES ($1, $2, $3, $4)
-	ON CONFLICT (webhook_id) DO NOTHING`
+// The first of them fails where the receipt is there already.
+const (
+	insertNewReceiptStatement = `INSERT INTO webhook_receipts (webhook_id, kind, room_name, received_at) VALUES ($1, $2, $3, $4)`
+	insertReceiptStatement    = insertNewReceiptStatement + ` ON CONFLICT (webhook_id) DO NOTHING`
+)
 
 // insertReceipt queues storing a receipt; sent, it tells whether that wasn't there yet.
 func insertReceipt(p *postgres.Pipeline, r ports.Receipt) (kept *bool) {
