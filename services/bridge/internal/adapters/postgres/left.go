@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/callplane/callplane/libs/lastseen"
+	"github.com/callplane/callplane/libs/outbox"
 	"github.com/callplane/callplane/libs/postgres"
 	"github.com/callplane/callplane/services/bridge/internal/domain"
 	"github.com/callplane/callplane/services/bridge/internal/ports"
@@ -31,14 +32,16 @@ type storedMapping struct {
 	version version
 }
 
-// leftMapping is a mapping as a transaction leaves it, and the version in which it found it.
+// leftMapping is a mapping as a transaction leaves it, the version in which it found it, and what it has added to the outbox.
 type leftMapping struct {
 	storedMapping
 	found version
+	added *outbox.Added
 }
 
-// keep remembers how a transaction that is committed left a mapping.
-func (s *Store) keep(left leftMapping) {
+// committed passes on what a transaction has done.
+func (s *Store) committed(left leftMapping) {
+	s.hand(left.added)
 	s.left.Left(left.state.RoomName, left.found, left.version, asStored(left.state))
 }
 
@@ -65,11 +68,11 @@ func (s *Store) receiveAsLeft(ctx context.Context, receipt ports.Receipt, decide
 		p.Queue(insertNewReceiptStatement, receipt.ID, receipt.Kind, receipt.RoomName, receipt.ReceivedAt)
 		p.Queue(lockFoundStatement, receipt.RoomName, found.revision, time.UnixMicro(found.at).UTC())
 		var err error
-		left, err = store(p.DB(), storedMapping{state: state, version: found}, wanted)
+		left, err = store(ctx, p, storedMapping{state: state, version: found}, wanted)
 		return err
 	})
 	if err == nil {
-		s.keep(left)
+		s.committed(left)
 		return ports.Stored, nil
 	}
 	if postgres.IsUniqueViolation(err, "webhook_receipts_pkey") {

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/callplane/callplane/contracts/events"
+	"github.com/callplane/callplane/libs/outbox"
 	libpostgres "github.com/callplane/callplane/libs/postgres"
 	"github.com/callplane/callplane/libs/testkit"
 	"github.com/callplane/callplane/services/bridge/internal/adapters/postgres/migrations"
@@ -33,7 +34,7 @@ func twoReplicas(t *testing.T) (a, b *Store, session string) {
 		db, err := libpostgres.Open(t.Context(), url, libpostgres.Options{MaxOpenConns: 8})
 		require.NoError(t, err)
 		t.Cleanup(func() { require.NoError(t, libpostgres.Close(db)) })
-		return NewStore(db)
+		return NewStore(db, func(*outbox.Added) {})
 	}
 	a, b = open(), open()
 	session, err := events.NewID()

@@ -11,6 +11,7 @@ import (
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
 
+	"github.com/callplane/callplane/libs/outbox"
 	"github.com/callplane/callplane/libs/postgres"
 	"github.com/callplane/callplane/services/bridge/internal/domain"
 	"github.com/callplane/callplane/services/bridge/internal/ports"
@@ -19,6 +20,7 @@ import (
 // Store is the bridge's database.
 type Store struct {
 	db   *gorm.DB
+	hand func(*outbox.Added)
 	left memory // how this store left mappings
 }
 
@@ -34,8 +36,10 @@ var (
 	_ ports.Surveys       = (*Store)(nil)
 )
 
-// NewStore returns the store in db, whose schema the migrations have made.
-func NewStore(db *gorm.DB) *Store { return &Store{db: db, left: newMemory()} }
+// NewStore returns the store in db, whose schema the migrations have made. hand is given what each commit has added to the outbox, or nil.
+func NewStore(db *gorm.DB, hand func(*outbox.Added)) *Store {
+	return &Store{db: db, hand: hand, left: newMemory()}
+}
 
 // ChangeSession implements ports.Mappings.
 func (s *Store) ChangeSession(ctx context.Context, sessionID string, decide ports.Decide) error {
@@ -48,11 +52,11 @@ func (s *Store) ChangeSession(ctx context.Context, sessionID string, decide port
 		if err != nil {
 			return err
 		}
-		left, err = change(p.DB(), before, decide)
+		left, err = change(ctx, p, before, decide)
 		return err
 	})
 	if err == nil {
-		s.keep(left)
+		s.committed(left)
 	}
 	return err
 }
@@ -106,14 +110,14 @@ func (s *Store) Receive(ctx context.Context, receipt ports.Receipt, decide ports
 			return nil
 		}
 		reception = ports.Stored
-		left, err = change(p.DB(), before, decide)
+		left, err = change(ctx, p, before, decide)
 		return err
 	})
 	if err != nil {
 		return "", err
 	}
 	if reception == ports.Stored {
-		s.keep(left)
+		s.committed(left)
 	}
 	return reception, nil
 }
@@ -141,17 +145,18 @@ func outage(err error) error {
 }
 
 // change has decide change the locked mapping and stores what it says.
-func change(tx *gorm.DB, before storedMapping, decide ports.Decide) (leftMapping, error) {
+func change(ctx context.Context, p *postgres.Pipeline, before storedMapping, decide ports.Decide) (leftMapping, error) {
 	wanted, err := decide(domain.Restore(before.state))
 	if err != nil {
 		return leftMapping{}, decisionError{err}
 	}
-	return store(tx, before, wanted)
+	return store(ctx, p, before, wanted)
 }
 
 // store queues storing what was decided on a mapping that is locked and as it was before.
-func store(tx *gorm.DB, before storedMapping, wanted ports.Change) (leftMapping, error) {
-	left := leftMapping{found: before.version, storedMapping: storedMapping{state: wanted.Mapping.State(), version: before.version}}
+func store(ctx context.Context, p *postgres.Pipeline, before storedMapping, wanted ports.Change) (left leftMapping, err error) {
+	tx := p.DB()
+	left = leftMapping{found: before.version, storedMapping: storedMapping{state: wanted.Mapping.State(), version: before.version}}
 	after := left.state
 	if after.SessionID != before.state.SessionID {
 		return left, fmt.Errorf("a change of session %s was decided for session %s", after.SessionID, before.state.SessionID)
@@ -176,7 +181,8 @@ func store(tx *gorm.DB, before storedMapping, wanted ports.Change) (leftMapping,
 	if err := checkAdmission(tx, after, wanted.Admits); err != nil {
 		return left, err
 	}
-	return left, publish(tx, wanted.Events)
+	left.added, err = publish(ctx, p, wanted.Events)
+	return left, err
 }
 
 // The columns by which one mapping is found.

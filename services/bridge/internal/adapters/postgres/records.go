@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
-	"gorm.io/gorm"
 
 	"github.com/callplane/callplane/contracts/events"
 	"github.com/callplane/callplane/contracts/topology"
@@ -60,7 +59,7 @@ func (s *Store) ForgetMappings(ctx context.Context, before time.Time, limit int)
 }
 
 // publish puts events into the outbox. The mapping is locked, so those of one session get there in order.
-func publish(tx *gorm.DB, sealed []events.Sealed) error {
+func publish(ctx context.Context, p *postgres.Pipeline, sealed []events.Sealed) (*outbox.Added, error) {
 	rows := make([]outbox.Row, 0, len(sealed))
 	for _, s := range sealed {
 		e := s.Envelope()
@@ -69,5 +68,5 @@ func publish(tx *gorm.DB, sealed []events.Sealed) error {
 			Headers: map[string]string{topology.HeaderSessionID: e.SessionID}, Body: s.JSON(),
 		})
 	}
-	return outbox.Insert(tx, rows...)
+	return outbox.Add(ctx, p, rows...)
 }
