@@ -12,10 +12,10 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"gorm.io/gorm"
 
 	"github.com/callplane/callplane/contracts/topology"
 	"github.com/callplane/callplane/libs/config"
+	"github.com/callplane/callplane/libs/postgres"
 	"github.com/callplane/callplane/libs/rabbitmq"
 	"github.com/callplane/callplane/libs/testkit"
 )
@@ -104,10 +104,10 @@ func BenchmarkRelay(b *testing.B) {
 			db := open(b, url)
 			for said := 0; said < b.N; {
 				count := min(b.N-said, 1000)
-				require.NoError(b, db.Transaction(func(tx *gorm.DB) error {
+				require.NoError(b, postgres.InPipeline(b.Context(), db, func(p *postgres.Pipeline) error {
 					for k := range keys {
 						if share := count/keys + btoi(k < count%keys); share > 0 {
-							if err := sayIn(tx, fmt.Sprint("k", k), share); err != nil {
+							if _, err := sayIn(p, fmt.Sprint("k", k), share); err != nil {
 								return err
 							}
 						}

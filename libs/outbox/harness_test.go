@@ -60,17 +60,27 @@ func closeDB(db *gorm.DB) {
 	}
 }
 
-// say adds the key's next numbers in a transaction of their own, as a use case does.
-func say(db *gorm.DB, key string, count int) error {
-	return db.Transaction(func(tx *gorm.DB) error { return sayIn(tx, key, count) })
+// say adds the key's next numbers in a transaction of their own, as a use case does, and hands them to relays.
+func say(db *gorm.DB, key string, count int, relays ...*running) error {
+	var added *Added
+	err := postgres.InPipeline(db.Statement.Context, db, func(p *postgres.Pipeline) (err error) {
+		added, err = sayIn(p, key, count)
+		return err
+	})
+	if err == nil {
+		for _, relay := range relays {
+			relay.Hand(added)
+		}
+	}
+	return err
 }
 
-func sayIn(tx *gorm.DB, key string, count int) error {
+func sayIn(p *postgres.Pipeline, key string, count int) (*Added, error) {
 	var last int
-	err := tx.Raw(`INSERT INTO counters (key, n) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET n = counters.n + excluded.n RETURNING n`,
+	err := p.DB().Raw(`INSERT INTO counters (key, n) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET n = counters.n + excluded.n RETURNING n`,
 		key, count).Scan(&last).Error
 	if err != nil {
-		return err
+		return nil, err
 	}
 	rows := make([]Row, count)
 	for i := range rows {
@@ -79,7 +89,7 @@ func sayIn(tx *gorm.DB, key string, count int) error {
 			Headers: map[string]string{"session-id": key}, Body: []byte(fmt.Sprint(last - count + 1 + i)),
 		}
 	}
-	return Insert(tx, rows...)
+	return Add(p.DB().Statement.Context, p, rows...)
 }
 
 // wire stands for the broker: it keeps what it has confirmed, in order.

@@ -13,7 +13,6 @@ import (
 	"github.com/google/uuid"
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/trace"
-	"gorm.io/gorm"
 
 	"github.com/callplane/callplane/libs/postgres"
 	"github.com/callplane/callplane/libs/rabbitmq"
@@ -54,26 +53,15 @@ const InsertSQL = `INSERT INTO outbox (lane, partition_key, exchange, routing_ke
 	       WITH ORDINALITY AS o (lane, partition_key, exchange, routing_key, message_id, headers, body, n)
 	 ORDER BY o.n`
 
-// Insert adds rows in the order given, in the transaction tx. The W3C trace context of tx's context goes with them, unless their headers
-// have one; where it has none, as in what a timer does, they begin a trace. After the commit, Relay.Wake publishes them without waiting for
-// the next poll.
-func Insert(tx *gorm.DB, rows ...Row) error {
-	if len(rows) == 0 {
-		return nil
-	}
-	args := map[string]any{}
-	if err := Arguments(tx.Statement.Context, args, rows...); err != nil {
-		return err
-	}
-	if err := tx.Exec(InsertSQL, args).Error; err != nil {
-		return fmt.Errorf("insert into the outbox: %w", err)
-	}
-	return nil
-}
-
 // Arguments puts the named arguments of InsertSQL into args. The W3C trace context of ctx goes with the rows, unless their headers have one;
 // where it has none they begin a trace.
 func Arguments(ctx context.Context, args map[string]any, rows ...Row) error {
+	_, err := arguments(ctx, args, rows)
+	return err
+}
+
+// arguments also returns the headers of each row, as they are stored.
+func arguments(ctx context.Context, args map[string]any, rows []Row) (headers []string, err error) {
 	if !trace.SpanContextFromContext(ctx).IsValid() {
 		var span trace.Span
 		ctx, span = otel.Tracer("github.com/callplane/callplane/libs/outbox").Start(ctx, "insert into the outbox")
@@ -84,14 +72,13 @@ func Arguments(ctx context.Context, args map[string]any, rows ...Row) error {
 	for i := range texts {
 		texts[i] = make([]string, len(rows))
 	}
-	bodies := make([][]byte, len(rows))
+	headers, bodies := make([]string, len(rows)), make([][]byte, len(rows))
 	for i, r := range rows {
-		headers, err := r.headers(ctx)
-		if err != nil {
-			return fmt.Errorf("insert into the outbox: row %d of %d: %w", i+1, len(rows), err)
+		if headers[i], err = r.headers(ctx); err != nil {
+			return nil, fmt.Errorf("insert into the outbox: row %d of %d: %w", i+1, len(rows), err)
 		}
 		lanes[i], bodies[i] = Lane(r.PartitionKey), r.Body
-		for t, text := range []string{r.PartitionKey, r.Exchange, r.RoutingKey, r.MessageID, headers} {
+		for t, text := range []string{r.PartitionKey, r.Exchange, r.RoutingKey, r.MessageID, headers[i]} {
 			texts[t][i] = text
 		}
 	}
@@ -99,7 +86,7 @@ func Arguments(ctx context.Context, args map[string]any, rows ...Row) error {
 	for i, name := range textArguments {
 		args[name] = postgres.Array(texts[i])
 	}
-	return nil
+	return headers, nil
 }
 
 var textArguments = [...]string{"outbox_keys", "outbox_exchanges", "outbox_routing_keys", "outbox_message_ids", "outbox_headers"}

@@ -104,6 +104,28 @@ func (r *Relay) Wake(partitionKeys ...string) {
 	}
 }
 
+// Hand gives the relay what a committed transaction has added, which is published without being read again where this relay holds the lane
+// and nothing of the key is to be published before it. Otherwise it is as Wake. It never blocks and may be called at any time.
+func (r *Relay) Hand(added *Added) {
+	if added == nil {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	w, ok := r.workers[added.lane]
+	if !ok {
+		return
+	}
+	if added.first {
+		select {
+		case w.hand <- added.rows:
+			return
+		default:
+		}
+	}
+	w.wakeUp()
+}
+
 // Run relays until ctx ends, then finishes what is being published and gives its lanes up. It returns nil; a database or broker that is
 // away is waited for. It may be called once.
 func (r *Relay) Run(ctx context.Context) error {

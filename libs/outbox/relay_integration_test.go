@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"gorm.io/gorm"
 
+	"github.com/callplane/callplane/libs/postgres"
 	"github.com/callplane/callplane/libs/rabbitmq"
 	"github.com/callplane/callplane/libs/testkit"
 )
@@ -26,8 +27,9 @@ func TestWhatIsCommittedIsPublishedAndWhatIsRolledBackIsNot(t *testing.T) {
 	relay := start(t, Options{DB: db, Publisher: sender{out, "r"}, Holder: "r", Poll: time.Hour})
 	require.Eventually(t, func() bool { return relay.held() == Lanes }, patience, 5*time.Millisecond)
 	undone := errors.New("undone")
-	require.ErrorIs(t, db.Transaction(func(tx *gorm.DB) error {
-		require.NoError(t, sayIn(tx, "k", 3))
+	require.ErrorIs(t, postgres.InPipeline(t.Context(), db, func(p *postgres.Pipeline) error {
+		_, err := sayIn(p, "k", 3)
+		require.NoError(t, err)
 		return undone
 	}), undone)
 	require.NoError(t, say(db, "k", 3))
@@ -60,12 +62,14 @@ func TestALowerIDThatCommitsLaterIsNotSkipped(t *testing.T) {
 	db, out := open(t, database(t)), &wire{}
 	slow, quick := sameLane()
 	start(t, Options{DB: db, Publisher: sender{out, "r"}, Holder: "r", Poll: 5 * time.Millisecond})
-	open := db.Begin()
-	require.NoError(t, open.Error)
-	require.NoError(t, sayIn(open, slow, 2))
-	require.NoError(t, say(db, quick, 3))
-	require.Eventually(t, func() bool { return len(out.of(quick)) == 3 }, patience, time.Millisecond, "the open transaction holds nobody up")
-	require.NoError(t, open.Commit().Error)
+	require.NoError(t, postgres.InPipeline(t.Context(), db, func(p *postgres.Pipeline) error {
+		_, err := sayIn(p, slow, 2)
+		require.NoError(t, err)
+		require.NoError(t, p.Flush(t.Context()))
+		require.NoError(t, say(db, quick, 3))
+		require.Eventually(t, func() bool { return len(out.of(quick)) == 3 }, patience, time.Millisecond, "the open transaction holds nobody up")
+		return nil
+	}))
 	require.Eventually(t, func() bool { return len(out.of(slow)) == 2 }, patience, time.Millisecond)
 }
 

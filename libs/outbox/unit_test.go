@@ -11,6 +11,7 @@ import (
 	"gorm.io/gorm"
 	"pgregory.net/rapid"
 
+	"github.com/callplane/callplane/libs/postgres"
 	"github.com/callplane/callplane/libs/rabbitmq"
 )
 
@@ -57,10 +58,14 @@ func TestRowsThatNobodyCouldPublishAreRefused(t *testing.T) {
 	} {
 		bad := good
 		break_(&bad)
-		err := Insert(&gorm.DB{Statement: &gorm.Statement{Context: t.Context()}}, good, bad)
+		_, err := Add(t.Context(), &postgres.Pipeline{}, good, bad)
 		require.ErrorContains(t, err, "row 2 of 2")
 		require.ErrorContains(t, err, what)
 	}
+	other := good
+	other.PartitionKey = "another"
+	_, err := Add(t.Context(), &postgres.Pipeline{}, good, other)
+	require.ErrorContains(t, err, "more than one partition key")
 }
 
 func TestARelayNeedsItsParts(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -42,17 +43,25 @@ type worker struct {
 	lane  int16
 	fence int64
 	wake  chan struct{}
+	hand  chan []unpublished // committed rows that may be sent at once
 	quit  context.CancelFunc
 	done  chan struct{}
-	held  map[string]time.Time // until when a key rests; only run uses it
-	ctx   context.Context      //nolint:containedctx // the worker's own life, ended by quit
+	ctx   context.Context //nolint:containedctx // the worker's own life, ended by quit
+
+	// Only run uses these.
+	held   map[string]time.Time // until when a key rests
+	readAt time.Time            // when rows were read last
+	readID map[int64]struct{}   // which ones
 }
+
+// handsWaiting is how many transactions' rows wait for a worker; of more it reads.
+const handsWaiting = 64
 
 func newWorker(r *Relay, lane int16, fence int64) *worker {
 	ctx, quit := context.WithCancel(context.Background())
 	return &worker{
 		relay: r, lane: lane, fence: fence, wake: make(chan struct{}, 1), quit: quit, done: make(chan struct{}),
-		held: make(map[string]time.Time), ctx: ctx,
+		hand: make(chan []unpublished, handsWaiting), held: make(map[string]time.Time), ctx: ctx,
 	}
 }
 
@@ -91,8 +100,10 @@ func (w *worker) run() {
 	failing := false
 	// After a failure one row is sent at a time at first: where the broker refuses one, all that were on their way with it fail alike.
 	limit := w.relay.opts.Batch
+	var handed []unpublished
 	for w.ctx.Err() == nil {
-		n, err := w.batch(limit)
+		n, err := w.batch(handed, limit)
+		handed = nil
 		if errors.Is(err, errLaneLost) {
 			w.relay.log.InfoContext(w.ctx, "an outbox lane went to another relay", "lane", w.lane)
 			return
@@ -117,9 +128,35 @@ func (w *worker) run() {
 		full := n == limit || held != nil
 		limit = min(2*limit, w.relay.opts.Batch)
 		if !full {
-			wait(w.ctx, w.relay.opts.Poll, w.wake)
+			handed = w.idle()
 		}
 	}
+}
+
+// idle waits until there may be something to read, or until rows are handed over, which it returns.
+func (w *worker) idle() []unpublished {
+	poll := time.NewTimer(time.Until(w.readAt.Add(w.relay.opts.Poll))) // also while rows are handed over all the time
+	defer poll.Stop()
+	select {
+	case rows := <-w.hand:
+		return w.unread(rows)
+	case <-poll.C:
+	case <-w.wake:
+	case <-w.ctx.Done():
+	}
+	return nil
+}
+
+// unread returns rows that were handed over, with all others that wait, but for those that have been read meanwhile. None of them has the key
+// of another, since nothing was unpublished before it.
+func (w *worker) unread(rows []unpublished) []unpublished {
+	for len(w.hand) > 0 && len(rows) < w.relay.opts.Batch {
+		rows = append(rows, <-w.hand...)
+	}
+	return slices.DeleteFunc(rows, func(row unpublished) bool {
+		_, read := w.readID[row.ID]
+		return read
+	})
 }
 
 // unpublished is a row as it is read.
@@ -134,14 +171,16 @@ type unpublished struct {
 	CreatedAt    time.Time
 }
 
-// batch publishes the first rows of the lane, limit at most, and returns how many. What it has begun it finishes, also when the worker is
-// told to stop meanwhile.
-func (w *worker) batch(limit int) (int, error) {
+// batch publishes rows that were handed over, or without any the first ones of the lane, limit at most, and returns how many. What it has
+// begun it finishes, also when the worker is told to stop meanwhile.
+func (w *worker) batch(rows []unpublished, limit int) (int, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(w.ctx), publishTimeout)
 	defer cancel()
-	rows, err := w.read(ctx, limit)
-	if err != nil || len(rows) == 0 {
-		return 0, err
+	if len(rows) == 0 {
+		var err error
+		if rows, err = w.read(ctx, limit); err != nil || len(rows) == 0 {
+			return 0, err
+		}
 	}
 	published, failure := w.publish(ctx, rows)
 	if len(published) > 0 {
@@ -162,6 +201,10 @@ func (w *worker) read(ctx context.Context, limit int) ([]unpublished, error) {
 	if err != nil {
 		return nil, err
 	}
+	for len(w.hand) > 0 {
+		<-w.hand // They are committed, so they are read now, or after what is read now.
+	}
+	w.readAt = time.Now()
 	var rows []unpublished
 	err = w.relay.opts.DB.WithContext(ctx).Raw(`SELECT o.id, o.partition_key, o.exchange, o.routing_key, o.message_id, o.headers, o.body, o.created_at
 		FROM outbox o
@@ -171,6 +214,10 @@ func (w *worker) read(ctx context.Context, limit int) ([]unpublished, error) {
 		ORDER BY o.id LIMIT ?`, w.lane, w.lane, w.relay.opts.Holder, w.fence, resting, limit).Find(&rows).Error
 	if err != nil {
 		return nil, fmt.Errorf("read the outbox: %w", err)
+	}
+	w.readID = make(map[int64]struct{}, len(rows))
+	for _, row := range rows {
+		w.readID[row.ID] = struct{}{}
 	}
 	return rows, nil
 }

@@ -84,7 +84,6 @@ func (f *tokens) Issue(g ports.TokenGrant) (commands.JoinToken, string, time.Tim
 func setup(t *testing.T) *bench {
 	b := &bench{t: t, store: memory.NewStore(time.Now), tally: &tally{}, tokens: &tokens{}}
 	b.nudges = ports.Nudges{
-		Publish:     func(id string) { b.tally.note("nudge", "publish", id) },
 		DeleteRooms: func() { b.tally.note("nudge", "delete") },
 		Enforce:     func() { b.tally.note("nudge", "enforce") },
 		Expire:      func() { b.tally.note("nudge", "expire") },
@@ -147,7 +146,7 @@ func TestAWebhookIsTakenInOnce(t *testing.T) {
 	b.tally.take()
 	require.NoError(t, b.webhook(joinedBy("alice#default", "EV_1")))
 	require.Equal(t, []string{
-		"webhook:participant_joined:applied", "event:call.connecting", "event:call.connected", "event:call.participant.joined", "nudge:publish:" + session,
+		"webhook:participant_joined:applied", "event:call.connecting", "event:call.connected", "event:call.participant.joined",
 	}, b.tally.take())
 	require.NoError(t, b.webhook(joinedBy("alice#default", "EV_1")))
 	require.NoError(t, b.webhook(joinedBy("mallory#default", "EV_2")))

@@ -33,7 +33,6 @@ func announce(tally ports.Tally, nudges ports.Nudges, c ports.Change) {
 		tally.EventMade(string(e.Envelope().Type))
 	}
 	if len(c.Events) > 0 {
-		nudges.Publish(c.Mapping.SessionID())
 		if _, open := c.Mapping.NextDeadline(); open {
 			nudges.Expire()
 		}

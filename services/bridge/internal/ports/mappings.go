@@ -49,9 +49,10 @@ const (
 	Noted     Reception = "noted"        // the receipt is stored; there was nothing to decide
 )
 
-// Mappings stores mappings with what follows from their changes. Both methods work in one transaction
-// that holds the mapping's row locked, so that changes of one mapping come one after the other and its
-// events are published in the order of the changes. They are safe for concurrent use.
+// Mappings stores mappings with what follows from their changes. Both methods write in one transaction
+// that holds the mapping's row locked, and only what was decided on the mapping as it is then; so changes
+// of one mapping come one after the other and its events are published in the order of the changes. They
+// are safe for concurrent use.
 //
 // An error that neither Decide nor the caller's context gave wraps ErrUnavailable where trying again
 // later may help; nothing is stored then.
@@ -61,7 +62,7 @@ type Mappings interface {
 	ChangeSession(ctx context.Context, sessionID string, decide Decide) error
 
 	// Receive stores the receipt of a webhook, once, and has decide change the mapping of the room that
-	// it names. decide is not called where the receipt was stored before or no session has such a room;
-	// where decide is nil only the receipt is stored.
+	// it names. What decide says counts for nothing, its error included, where the receipt was stored before
+	// or no session has such a room; where decide is nil only the receipt is stored.
 	Receive(ctx context.Context, receipt Receipt, decide Decide) (Reception, error)
 }

@@ -23,8 +23,7 @@ type Tally interface {
 // Nudges tell work in the background that there is something to do. They return at once; one that is
 // lost only costs the time until the next poll.
 type Nudges struct {
-	Publish     func(sessionID string) // events of a session were stored for publishing
-	DeleteRooms func()                 // a room must go
-	Enforce     func()                 // the provider must be told of participants
-	Expire      func()                 // windows have opened or changed
+	DeleteRooms func() // a room must go
+	Enforce     func() // the provider must be told of participants
+	Expire      func() // windows have opened or changed
 }

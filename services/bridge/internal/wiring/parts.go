@@ -138,10 +138,8 @@ func newRelay(db *gorm.DB, p *rabbitmq.Publisher, name replica, log *slog.Logger
 }
 
 // newNudges rings the windows' bell, not the use case itself, which has nudges of its own.
-func newNudges(relay *outbox.Relay, deletions *app.DeleteRooms, standings *app.EnforceStandings, windows *app.Bell) ports.Nudges {
-	return ports.Nudges{
-		Publish: func(sessionID string) { relay.Wake(sessionID) }, DeleteRooms: deletions.Wake, Enforce: standings.Wake, Expire: windows.Wake,
-	}
+func newNudges(deletions *app.DeleteRooms, standings *app.EnforceStandings, windows *app.Bell) ports.Nudges {
+	return ports.Nudges{DeleteRooms: deletions.Wake, Enforce: standings.Wake, Expire: windows.Wake}
 }
 
 func newBell() *app.Bell { return &app.Bell{} }

@@ -43,7 +43,7 @@ func Options(s Settings, b Build) fx.Option {
 		// What is outside, each behind its port.
 		fx.Provide(
 			openDatabase, newGate,
-			fx.Annotate(postgres.NewStore, fx.As(new(ports.Mappings)), fx.As(new(ports.MappingReader)), fx.As(new(ports.OldMappings)),
+			fx.Annotate(newStore, fx.As(new(ports.Mappings)), fx.As(new(ports.MappingReader)), fx.As(new(ports.OldMappings)),
 				fx.As(new(ports.RoomDeletions)), fx.As(new(ports.Enforcements)), fx.As(new(ports.Receipts)),
 				fx.As(new(ports.Windows)), fx.As(new(ports.Turns)), fx.As(new(ports.Surveys))),
 			fx.Annotate(func(r prometheus.Registerer) *metrics.Tally { return metrics.NewTally(r) }, fx.As(new(ports.Tally))),
@@ -123,4 +123,8 @@ func checkHealth(health *httpserver.Health, gate *libpostgres.Gate, c connection
 	health.Require("postgres", gate.Check)
 	health.Degrade("rabbitmq", c.check)
 	health.Degrade("livekit", probe.Check)
+}
+
+func newStore(db *gorm.DB, relay *outbox.Relay) *postgres.Store {
+	return postgres.NewStore(db, relay.Hand)
 }

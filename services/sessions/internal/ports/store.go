@@ -99,8 +99,8 @@ type SessionStore interface {
 	// domain.ErrNotFound where the viewer sees no such session.
 	Update(ctx context.Context, viewer Viewer, id string, change func(*domain.Session) ([]Entry, error)) (View, error)
 
-	// Take lets decide look at the locked session, nil where there is none, and at the content that its log holds under the event's id, nil
-	// where it holds none; and saves what it decides.
+	// Take lets decide look at the session, nil where there is none, and at the content that its log holds under the event's id, nil where it
+	// holds none; and saves what it decides, where nothing of that has changed by then. Otherwise decide looks again.
 	Take(ctx context.Context, event events.Accepted, decide func(session *domain.Session, logged *domain.Digest) (Intake, error)) error
 
 	// Event returns the whole envelope that a session's log holds under an id, or domain.ErrEventNotFound, also where there is no session.

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/callplane/callplane/contracts/events"
+	"github.com/callplane/callplane/libs/outbox"
 	libpostgres "github.com/callplane/callplane/libs/postgres"
 	"github.com/callplane/callplane/libs/testkit"
 	"github.com/callplane/callplane/services/bridge/internal/adapters/postgres"
@@ -24,7 +25,7 @@ func BenchmarkWebhook(b *testing.B) {
 	db, err := libpostgres.Open(b.Context(), url, libpostgres.Options{})
 	require.NoError(b, err)
 	b.Cleanup(func() { require.NoError(b, libpostgres.Close(db)) })
-	s := postgres.NewStore(db)
+	s := postgres.NewStore(db, func(*outbox.Added) {})
 
 	b.Run("one commit", func(b *testing.B) {
 		run, err := events.NewID()

@@ -11,13 +11,18 @@ import (
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
 
+	"github.com/callplane/callplane/libs/outbox"
 	"github.com/callplane/callplane/libs/postgres"
 	"github.com/callplane/callplane/services/bridge/internal/domain"
 	"github.com/callplane/callplane/services/bridge/internal/ports"
 )
 
 // Store is the bridge's database.
-type Store struct{ db *gorm.DB }
+type Store struct {
+	db   *gorm.DB
+	hand func(*outbox.Added)
+	left memory // how this store left mappings
+}
 
 var (
 	_ ports.Mappings      = (*Store)(nil)
@@ -31,12 +36,15 @@ var (
 	_ ports.Surveys       = (*Store)(nil)
 )
 
-// NewStore returns the store in db, whose schema the migrations have made.
-func NewStore(db *gorm.DB) *Store { return &Store{db: db} }
+// NewStore returns the store in db, whose schema the migrations have made. hand is given what each commit has added to the outbox, or nil.
+func NewStore(db *gorm.DB, hand func(*outbox.Added)) *Store {
+	return &Store{db: db, hand: hand, left: newMemory()}
+}
 
 // ChangeSession implements ports.Mappings.
 func (s *Store) ChangeSession(ctx context.Context, sessionID string, decide ports.Decide) error {
-	return s.transaction(ctx, func(p *postgres.Pipeline) error {
+	var left leftMapping
+	err := s.transaction(ctx, func(p *postgres.Pipeline) error {
 		before, known, err := lock(ctx, p, bySession, sessionID)
 		if err == nil && !known {
 			before, err = insertMapping(ctx, p, domain.New(sessionID))
@@ -44,8 +52,13 @@ func (s *Store) ChangeSession(ctx context.Context, sessionID string, decide port
 		if err != nil {
 			return err
 		}
-		return change(p.DB(), before, decide)
+		left, err = change(ctx, p, before, decide)
+		return err
 	})
+	if err == nil {
+		s.committed(left)
+	}
+	return err
 }
 
 // Find implements ports.MappingReader.
@@ -68,7 +81,11 @@ func (s *Store) Find(ctx context.Context, sessionID string) (domain.Mapping, boo
 // Receive implements ports.Mappings. The receipt comes first: of two equal webhooks at once the second
 // waits there for the first to commit.
 func (s *Store) Receive(ctx context.Context, receipt ports.Receipt, decide ports.Decide) (ports.Reception, error) {
+	if reception, err := s.receiveAsLeft(ctx, receipt, decide); reception != "" || err != nil {
+		return reception, err
+	}
 	var reception ports.Reception
+	var left leftMapping
 	err := s.transaction(ctx, func(p *postgres.Pipeline) error {
 		kept := insertReceipt(p, receipt)
 		if decide == nil {
@@ -93,10 +110,14 @@ func (s *Store) Receive(ctx context.Context, receipt ports.Receipt, decide ports
 			return nil
 		}
 		reception = ports.Stored
-		return change(p.DB(), before, decide)
+		left, err = change(ctx, p, before, decide)
+		return err
 	})
 	if err != nil {
 		return "", err
+	}
+	if reception == ports.Stored {
+		s.committed(left)
 	}
 	return reception, nil
 }
@@ -124,35 +145,44 @@ func outage(err error) error {
 }
 
 // change has decide change the locked mapping and stores what it says.
-func change(tx *gorm.DB, before domain.State, decide ports.Decide) error {
-	wanted, err := decide(domain.Restore(before))
+func change(ctx context.Context, p *postgres.Pipeline, before storedMapping, decide ports.Decide) (leftMapping, error) {
+	wanted, err := decide(domain.Restore(before.state))
 	if err != nil {
-		return decisionError{err}
+		return leftMapping{}, decisionError{err}
 	}
-	after := wanted.Mapping.State()
-	if after.SessionID != before.SessionID {
-		return fmt.Errorf("a change of session %s was decided for session %s", after.SessionID, before.SessionID)
+	return store(ctx, p, before, wanted)
+}
+
+// store queues storing what was decided on a mapping that is locked and as it was before.
+func store(ctx context.Context, p *postgres.Pipeline, before storedMapping, wanted ports.Change) (left leftMapping, err error) {
+	tx := p.DB()
+	left = leftMapping{found: before.version, storedMapping: storedMapping{state: wanted.Mapping.State(), version: before.version}}
+	after := left.state
+	if after.SessionID != before.state.SessionID {
+		return left, fmt.Errorf("a change of session %s was decided for session %s", after.SessionID, before.state.SessionID)
 	}
 	if err := checkClaim(tx, after.SessionID, wanted.Claim); err != nil {
-		return err
+		return left, err
 	}
-	if after.Revision != before.Revision {
-		if err := save(tx, before, after); err != nil {
-			return err
+	if after.Revision != before.state.Revision {
+		left.version = version{revision: after.Revision, at: tx.NowFunc().UnixMicro()}
+		if err := save(tx, before.state, after, left.version); err != nil {
+			return left, err
 		}
 	}
 	if wanted.DeleteRoom {
 		if err := requestDeletion(tx, after.RoomName); err != nil {
-			return err
+			return left, err
 		}
 	}
 	if err := requestStandings(tx, after.SessionID, wanted.Standings); err != nil {
-		return err
+		return left, err
 	}
 	if err := checkAdmission(tx, after, wanted.Admits); err != nil {
-		return err
+		return left, err
 	}
-	return publish(tx, wanted.Events)
+	left.added, err = publish(ctx, p, wanted.Events)
+	return left, err
 }
 
 // The columns by which one mapping is found.
@@ -169,7 +199,7 @@ func readStatement(by string) string { return wholeStatement + ` WHERE m.` + by 
 
 // lock locks a mapping until the transaction ends, and reads it in a statement of its own: one that also waited for the lock would see the
 // other tables as they were before.
-func lock(ctx context.Context, p *postgres.Pipeline, by, value string) (s domain.State, known bool, err error) {
+func lock(ctx context.Context, p *postgres.Pipeline, by, value string) (s storedMapping, known bool, err error) {
 	p.Queue(lockStatement(by), value)
 	p.Queue(readStatement(by), value).Query(func(rows pgx.Rows) error {
 		for rows.Next() {
@@ -177,7 +207,7 @@ func lock(ctx context.Context, p *postgres.Pipeline, by, value string) (s domain
 			if err := rows.Scan(&row.Mapping, &row.Members, &row.Participants, &row.Tracks); err != nil {
 				return err
 			}
-			if s, err = row.state(); err != nil {
+			if s, err = row.stored(); err != nil {
 				return err
 			}
 			known = true
@@ -191,10 +221,11 @@ func lock(ctx context.Context, p *postgres.Pipeline, by, value string) (s domain
 }
 
 // insertMapping makes a mapping, or takes the one that somebody else has made meanwhile, and locks it.
-func insertMapping(ctx context.Context, p *postgres.Pipeline, m domain.Mapping) (domain.State, error) {
+func insertMapping(ctx context.Context, p *postgres.Pipeline, m domain.Mapping) (storedMapping, error) {
 	fresh := toMappingRow(m.State())
+	fresh.UpdatedAt = p.DB().NowFunc()
 	if err := p.DB().Clauses(clause.OnConflict{DoNothing: true}).Create(&fresh).Error; err != nil {
-		return domain.State{}, fmt.Errorf("making a mapping: %w", err)
+		return storedMapping{}, fmt.Errorf("making a mapping: %w", err)
 	}
 	s, known, err := lock(ctx, p, bySession, m.SessionID())
 	if err == nil && !known {

@@ -64,6 +64,7 @@ func TestHotStatementsReadByIndex(t *testing.T) {
 		"receipt":        {insertReceiptStatement, []any{"EV_1", "k", room, "2026-11-23T08:00:00Z"}},
 		"lock, room":     {lockStatement(byRoom), []any{room}},
 		"lock, session":  {lockStatement(bySession), []any{session}},
+		"lock, found":    {lockFoundStatement, []any{room, 4, "2026-11-23T08:00:00Z"}},
 		"whole, room":    {readStatement(byRoom), []any{room}},
 		"whole, session": {readStatement(bySession), []any{session}},
 		"those named":    {namedStatement, []any{`["` + session + `"]`}},

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
-	"gorm.io/gorm"
 
 	"github.com/callplane/callplane/contracts/events"
 	"github.com/callplane/callplane/contracts/topology"
@@ -15,8 +14,11 @@ import (
 	"github.com/callplane/callplane/services/bridge/internal/ports"
 )
 
-const insertReceiptStatement = `INSERT INTO webhook_receipts (webhook_id, kind, room_name, received_at) VALUES ($1, $2, $3, $4)
-	ON CONFLICT (webhook_id) DO NOTHING`
+// The first of them fails where the receipt is there already.
+const (
+	insertNewReceiptStatement = `INSERT INTO webhook_receipts (webhook_id, kind, room_name, received_at) VALUES ($1, $2, $3, $4)`
+	insertReceiptStatement    = insertNewReceiptStatement + ` ON CONFLICT (webhook_id) DO NOTHING`
+)
 
 // insertReceipt queues storing a receipt; sent, it tells whether that wasn't there yet.
 func insertReceipt(p *postgres.Pipeline, r ports.Receipt) (kept *bool) {
@@ -57,7 +59,7 @@ func (s *Store) ForgetMappings(ctx context.Context, before time.Time, limit int)
 }
 
 // publish puts events into the outbox. The mapping is locked, so those of one session get there in order.
-func publish(tx *gorm.DB, sealed []events.Sealed) error {
+func publish(ctx context.Context, p *postgres.Pipeline, sealed []events.Sealed) (*outbox.Added, error) {
 	rows := make([]outbox.Row, 0, len(sealed))
 	for _, s := range sealed {
 		e := s.Envelope()
@@ -66,5 +68,5 @@ func publish(tx *gorm.DB, sealed []events.Sealed) error {
 			Headers: map[string]string{topology.HeaderSessionID: e.SessionID}, Body: s.JSON(),
 		})
 	}
-	return outbox.Insert(tx, rows...)
+	return outbox.Add(ctx, p, rows...)
 }

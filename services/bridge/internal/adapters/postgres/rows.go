@@ -26,7 +26,7 @@ type mappingRow struct {
 	LastLeftLost   bool       `gorm:"column:last_left_lost" json:"last_left_lost"`
 	Vanished       bool       `gorm:"column:last_left_vanished" json:"last_left_vanished"`
 	Interrupted    bool       `gorm:"column:interrupted" json:"interrupted"`
-	UpdatedAt      time.Time  `gorm:"column:updated_at" json:"updated_at"` // kept by gorm; for people who look
+	UpdatedAt      time.Time  `gorm:"column:updated_at;autoUpdateTime:false" json:"updated_at"`
 }
 
 // TableName is gorm's.
@@ -192,4 +192,33 @@ func utc(t *time.Time) time.Time {
 		return time.Time{}
 	}
 	return t.UTC()
+}
+
+// asStored is a state as it is read again: times have microseconds.
+func asStored(s domain.State) domain.State {
+	stored := toMappingRow(s).state()
+	for _, at := range []*time.Time{
+		&stored.Room.CreatedAt, &stored.ConnectingAt, &stored.ConnectedAt, &stored.DisconnectedAt, &stored.LastLeftAt,
+	} {
+		*at = at.Truncate(time.Microsecond)
+	}
+	for id, m := range s.Members {
+		stored.Members[id] = toMemberRow(s.SessionID, m).member()
+	}
+	for identity, p := range s.Participants {
+		kept := toParticipantRow(s.SessionID, p).participant()
+		for _, at := range []*time.Time{&kept.JoinedAt, &kept.Window.Since, &kept.Window.Deadline} {
+			*at = at.Truncate(time.Microsecond)
+		}
+		for sid, track := range p.Tracks {
+			if kept.Tracks == nil {
+				kept.Tracks = map[string]domain.Track{}
+			}
+			track = toTrackRow(s.SessionID, identity, track).track()
+			track.PublishedAt = track.PublishedAt.Truncate(time.Microsecond)
+			kept.Tracks[sid] = track
+		}
+		stored.Participants[identity] = kept
+	}
+	return stored
 }

@@ -3,6 +3,7 @@ package postgres
 import (
 	"encoding/json"
 	"fmt"
+	"time"
 
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
@@ -26,6 +27,11 @@ type wholeRow struct {
 }
 
 func (w wholeRow) state() (domain.State, error) {
+	s, err := w.stored()
+	return s.state, err
+}
+
+func (w wholeRow) stored() (storedMapping, error) {
 	var mapping mappingRow
 	var memberRows []memberRow
 	var participantRows []participantRow
@@ -38,7 +44,7 @@ func (w wholeRow) state() (domain.State, error) {
 			continue
 		}
 		if err := json.Unmarshal(part.text, part.into); err != nil {
-			return domain.State{}, fmt.Errorf("reading a mapping: %w", err)
+			return storedMapping{}, fmt.Errorf("reading a mapping: %w", err)
 		}
 	}
 	s := mapping.state()
@@ -56,12 +62,13 @@ func (w wholeRow) state() (domain.State, error) {
 		p.Tracks[r.TrackSID] = r.track()
 		s.Participants[r.Identity] = p
 	}
-	return s, nil
+	return storedMapping{state: s, version: version{revision: mapping.Revision, at: mapping.UpdatedAt.UnixMicro()}}, nil
 }
 
 // save writes what differs.
-func save(tx *gorm.DB, before, after domain.State) error {
+func save(tx *gorm.DB, before, after domain.State, v version) error {
 	row := toMappingRow(after)
+	row.UpdatedAt = time.UnixMicro(v.at).UTC()
 	updated := tx.Model(&row).Select("*").Omit("session_id", "room_name").Updates(&row)
 	if updated.Error != nil {
 		return fmt.Errorf("storing a mapping: %w", updated.Error)

@@ -42,7 +42,7 @@ func database(t *testing.T) *gorm.DB {
 
 func open(t *testing.T) portstest.Store {
 	db := database(t)
-	s := postgres.NewStore(db)
+	s := postgres.NewStore(db, func(*outbox.Added) {})
 	return portstest.Store{Mappings: s, Reader: s, Old: s, Deletions: s, Enforcements: s, Windows: s, Turns: s, Surveys: s, Published: func(t testing.TB, sessionID string) []string {
 		var ids []string
 		require.NoError(t, db.Raw(`SELECT message_id FROM outbox WHERE partition_key = ? ORDER BY id`, sessionID).Scan(&ids).Error)
@@ -64,7 +64,7 @@ func TestTheMigrationHoldsTheOutboxWordForWord(t *testing.T) {
 
 func TestEventsGoToTheOutboxInOrder(t *testing.T) {
 	db := database(t)
-	s := postgres.NewStore(db)
+	s := postgres.NewStore(db, func(*outbox.Added) {})
 	const session = "0198a3c0-5f00-7000-8000-00000000000a"
 	var want []events.Sealed
 	require.NoError(t, s.ChangeSession(t.Context(), session, func(m domain.Mapping) (ports.Change, error) {
@@ -101,7 +101,7 @@ func TestEventsGoToTheOutboxInOrder(t *testing.T) {
 // TestChangesStayWithinTheirPage has somebody join and leave many times: no index has to be written for that, so that the cost does not grow.
 func TestChangesStayWithinTheirPage(t *testing.T) {
 	db := database(t)
-	s := postgres.NewStore(db)
+	s := postgres.NewStore(db, func(*outbox.Added) {})
 	session, err := events.NewID()
 	require.NoError(t, err)
 	require.NoError(t, s.ChangeSession(t.Context(), session, func(m domain.Mapping) (ports.Change, error) {
@@ -128,7 +128,7 @@ func TestChangesStayWithinTheirPage(t *testing.T) {
 }
 
 func TestOldReceiptsAreForgotten(t *testing.T) {
-	s := postgres.NewStore(database(t))
+	s := postgres.NewStore(database(t), func(*outbox.Added) {})
 	now := time.Now()
 	for n, id := range []string{"EV_1", "EV_2", "EV_3", "EV_4"} {
 		_, err := s.Receive(t.Context(), ports.Receipt{ID: id, Kind: "k", ReceivedAt: now.Add(-time.Duration(n) * time.Hour)}, nil)
@@ -148,7 +148,7 @@ func TestADatabaseThatIsAwayIsUnavailable(t *testing.T) {
 	db, err := libpostgres.Open(t.Context(), "postgres://bridge@127.0.0.1:1/bridge?sslmode=disable", libpostgres.Options{})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, libpostgres.Close(db)) })
-	s := postgres.NewStore(db)
+	s := postgres.NewStore(db, func(*outbox.Added) {})
 	leave := func(m domain.Mapping) (ports.Change, error) { return ports.Change{Mapping: m}, nil }
 	require.ErrorIs(t, s.ChangeSession(t.Context(), "0198a3c0-5f00-7000-8000-00000000000a", leave), ports.ErrUnavailable)
 	_, err = s.Receive(t.Context(), ports.Receipt{ID: "EV_1", Kind: "k"}, leave)

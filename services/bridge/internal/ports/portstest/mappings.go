@@ -254,12 +254,16 @@ func once(t *testing.T, s Store) {
 	reception, err := s.Mappings.Receive(t.Context(), r, applying(joined(session, "alice"), false))
 	require.NoError(t, err)
 	require.Equal(t, ports.Stored, reception)
-	reception, err = s.Mappings.Receive(t.Context(), r, func(domain.Mapping) (ports.Change, error) {
-		t.Error("decided again")
-		return ports.Change{}, errDecide
-	})
-	require.NoError(t, err)
-	require.Equal(t, ports.Repeated, reception)
+	before := load(t, s, session)
+	for _, again := range []ports.Decide{
+		applying(domain.RoomFinished{Sighting: sighting(session)}, true),
+		func(domain.Mapping) (ports.Change, error) { return ports.Change{}, errDecide },
+	} {
+		reception, err = s.Mappings.Receive(t.Context(), r, again)
+		require.NoError(t, err)
+		require.Equal(t, ports.Repeated, reception)
+	}
+	require.Equal(t, before, load(t, s, session))
 	require.Len(t, s.Published(t, session), 3)
 }
 

@@ -48,8 +48,7 @@ func (s *Store) Once(
 			response, err = first.response(request)
 			return err
 		}
-		part := NewStore(tx.DB(), s.exchange, nil)
-		part.joined = tx
+		part := &Store{db: tx.DB(), exchange: s.exchange, joined: tx}
 		if response, err = work(part); err != nil {
 			return err
 		}

@@ -59,9 +59,12 @@ func TestHotStatementsReadByIndex(t *testing.T) {
 	c := change{before: session.Snapshot(), after: session.Snapshot(), lastSeq: 1, entries: entries}
 	written := map[string]any{}
 	require.NoError(t, c.arguments(t.Context(), "call.events", written))
+	found := map[string]any{"found_seq": 1, "found_event_id": one.EventID}
+	require.NoError(t, c.mostArguments(found))
 	for name, query := range map[string]*gorm.DB{
 		"create":    db.Raw("EXPLAIN "+insertStatement, written),
 		"save":      db.Raw("EXPLAIN "+saveStatement, written),
+		"as left":   db.Raw("EXPLAIN "+saveFoundStatement, found),
 		"lock any":  db.Raw("EXPLAIN "+lockAnyStatement, args),
 		"lock":      db.Raw("EXPLAIN "+lockOfOneStatement, args),
 		"read":      db.Raw("EXPLAIN "+readStatement, args),

@@ -105,19 +105,18 @@ func (w wholeRow) logged() *domain.Digest {
 	return &digest
 }
 
-// save writes what changed of a locked session, and what its log gets.
-func (s *Store) save(
-	ctx context.Context, tx *transaction, before, after domain.Snapshot, lastSeq int64, entries []ports.Entry,
-) error {
-	c := change{before: before, after: after, lastSeq: lastSeq, entries: entries}
+// save writes what changed of a locked session whose log was found to end there, and what its log gets.
+func (s *Store) save(ctx context.Context, tx *transaction, found place, before, after domain.Snapshot, entries []ports.Entry) error {
+	c := change{before: before, after: after, lastSeq: found.seq, entries: entries}
 	if err := s.write(ctx, tx, saveStatement, c); err != nil {
 		return err
 	}
+	tx.left = append(tx.left, leftSession{found: found, end: c.end(), state: c.after})
 	if err := c.endMemberships(tx.DB()); err != nil {
 		return err
 	}
-	if before.EndedAt == nil && after.EndedAt != nil {
-		return tx.DB().Exec("UPDATE members SET session_open = false WHERE session_id = ?", after.ID).Error
+	if c.ends() {
+		return tx.DB().Exec("UPDATE members SET session_open = false WHERE session_id = ?", c.after.ID).Error
 	}
 	return nil
 }

@@ -14,8 +14,8 @@ import (
 	"github.com/callplane/callplane/services/sessions/internal/ports"
 )
 
-// Store is ports.SessionStore on PostgreSQL. Every change locks the session's row first, so one session's changes follow each other and
-// its outbox rows are in the order of their commits.
+// Store is ports.SessionStore on PostgreSQL. Every change locks the session's row before it writes anything else, so one session's changes
+// follow each other and its outbox rows are in the order of their commits.
 type Store struct {
 	db       *gorm.DB
 	exchange string
@@ -23,6 +23,7 @@ type Store struct {
 	added    func(ports.Appended)   // nil: nobody follows
 	joined   *transaction           // what it does is a part of; nil: each method has its own
 	secret   atomic.Pointer[[]byte] // for cursors, once it was read
+	left     memory                 // how this store left sessions
 }
 
 var _ ports.SessionStore = (*Store)(nil)
@@ -30,7 +31,7 @@ var _ ports.SessionStore = (*Store)(nil)
 // NewStore returns a store on db. What begins here is published to exchange; wake is told the session after each commit with something to
 // publish.
 func NewStore(db *gorm.DB, exchange string, wake func(sessionIDs ...string)) *Store {
-	return &Store{db: db, exchange: exchange, wake: wake}
+	return &Store{db: db, exchange: exchange, wake: wake, left: newMemory()}
 }
 
 // Create implements ports.SessionStore.
@@ -81,7 +82,7 @@ func (s *Store) Update(
 			return nil
 		}
 		view.LastEventID = entries[len(entries)-1].Event.EventID
-		return s.save(ctx, tx, before, session.Snapshot(), row.Session.LastSeq, entries)
+		return s.save(ctx, tx, row.end(), before, session.Snapshot(), entries)
 	})
 	if err != nil {
 		return ports.View{}, err
@@ -93,6 +94,9 @@ func (s *Store) Update(
 func (s *Store) Take(
 	ctx context.Context, event events.Accepted, decide func(*domain.Session, *domain.Digest) (ports.Intake, error),
 ) error {
+	if taken, err := s.takeAsLeft(ctx, event, decide); taken || err != nil {
+		return err
+	}
 	return s.transact(ctx, "take an event in", func(tx *transaction) error {
 		session, row, err := lockSession(ctx, tx, event)
 		if err != nil {
@@ -114,7 +118,7 @@ func (s *Store) Take(
 		if len(intake.Entries) == 0 {
 			return nil
 		}
-		return s.save(ctx, tx, before, session.Snapshot(), row.Session.LastSeq, intake.Entries)
+		return s.save(ctx, tx, row.end(), before, session.Snapshot(), intake.Entries)
 	})
 }
 
@@ -123,6 +127,7 @@ type transaction struct {
 	*postgres.Pipeline
 	appended []ports.Appended
 	publish  []string // the sessions of which there is something to publish
+	left     []leftSession
 }
 
 // transact runs do in one transaction, or in the one that the store is a part of, and then tells what it added to logs. Its error is
@@ -139,15 +144,23 @@ func (s *Store) transact(ctx context.Context, what string, do func(tx *transacti
 	if err != nil {
 		return failed(ctx, what, err)
 	}
+	s.committed(tx)
+	return nil
+}
+
+// committed tells what a transaction did.
+func (s *Store) committed(tx *transaction) {
 	if s.added != nil {
 		for _, a := range tx.appended {
 			s.added(a)
 		}
 	}
+	for _, l := range tx.left {
+		s.left.Left(l.state.ID, l.found, l.end, l.state)
+	}
 	if len(tx.publish) > 0 {
 		s.wake(tx.publish...)
 	}
-	return nil
 }
 
 // failed turns the database's errors into the port's.

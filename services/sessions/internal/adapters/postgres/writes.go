@@ -23,6 +23,10 @@ import (
 const (
 	insertStatement = `WITH session AS (` + insertSession + `), ` + insertRest
 	saveStatement   = `WITH session AS (` + updateSession + `), ` + insertRest
+	// saveFoundStatement does what most events do where the session is still as it was found, and otherwise nothing. As each part reads what
+	// was changed of the session, it runs with the session's row locked.
+	saveFoundStatement = `WITH session AS (` + updateSession + ` AND last_seq = @found_seq AND last_event_id = @found_event_id RETURNING id), ` +
+		`changed_participants AS (` + insertParticipants + `, session` + updateParticipants + `)` + insertEvents + `, session` + returnEvents
 )
 
 const insertSession = `
@@ -47,24 +51,31 @@ const insertRest = `changed_members AS (
 	SELECT CAST(@id AS uuid), m.user_id, m.role, CAST(@created_at AS timestamptz), m.since_seq
 	  FROM unnest(CAST(@member_users AS text[]), CAST(@member_roles AS text[]), CAST(@member_since AS bigint[])) AS m (user_id, role, since_seq)
 	    ON CONFLICT (session_id, user_id) DO UPDATE SET role = excluded.role
-), changed_participants AS (
+), changed_participants AS (` + insertParticipants + updateParticipants + `), queued AS (
+	` + outbox.InsertSQL + `
+)` + insertEvents + returnEvents
+
+const (
+	insertParticipants = `
 	INSERT INTO participants (session_id, identity, user_id, presence, joined_at, open_tracks)
 	SELECT CAST(@id AS uuid), p.identity, p.user_id, p.presence, p.joined_at, CAST(p.open_tracks AS jsonb)
 	  FROM unnest(CAST(@participant_identities AS text[]), CAST(@participant_users AS text[]), CAST(@participant_presences AS text[]),
 	              CAST(@participant_joined AS timestamptz[]), CAST(@participant_tracks AS text[]))
-	       AS p (identity, user_id, presence, joined_at, open_tracks)
+	       AS p (identity, user_id, presence, joined_at, open_tracks)`
+	updateParticipants = `
 	    ON CONFLICT (session_id, identity) DO UPDATE
 	   SET user_id = excluded.user_id, presence = excluded.presence, joined_at = excluded.joined_at, open_tracks = excluded.open_tracks
-), queued AS (
-	` + outbox.InsertSQL + `
-)
+`
+	insertEvents = `
 INSERT INTO events (session_id, seq, event_id, type, digest, envelope, appended_at)
 SELECT CAST(@id AS uuid), e.seq, CAST(e.event_id AS uuid), e.type, e.digest, CAST(e.envelope AS json), e.appended_at
   FROM unnest(CAST(@event_seqs AS bigint[]), CAST(@event_ids AS text[]), CAST(@event_types AS text[]), CAST(@event_digests AS bytea[]),
               CAST(@event_envelopes AS text[]), CAST(@event_appended AS timestamptz[]))
-       AS e (seq, event_id, type, digest, envelope, appended_at)
+       AS e (seq, event_id, type, digest, envelope, appended_at)`
+	returnEvents = `
  ORDER BY e.seq
 RETURNING seq, logged_at`
+)
 
 // change is what is written of a session.
 type change struct {
@@ -100,17 +111,27 @@ func (s *Store) write(ctx context.Context, tx *transaction, statement string, c 
 	return nil
 }
 
-// arguments puts those of the statements into args.
+// arguments puts those of the statements that write all of it into args.
 func (c change) arguments(ctx context.Context, exchange string, args map[string]any) error {
-	newSessionRow(c.after, c.lastSeq+int64(len(c.entries)), c.entries[len(c.entries)-1].Event.EventID).arguments(args)
+	if err := c.mostArguments(args); err != nil {
+		return err
+	}
 	if err := c.members(args); err != nil {
 		return err
 	}
-	if err := c.participants(args); err != nil {
-		return err
-	}
-	c.events(args)
 	return outbox.Arguments(ctx, args, c.messages(exchange)...)
+}
+
+// mostArguments puts into args what nearly every change has: the session, who is in the call, and the log.
+func (c change) mostArguments(args map[string]any) error {
+	newSessionRow(c.after, c.end().seq, c.end().eventID).arguments(args)
+	c.events(args)
+	return c.participants(args)
+}
+
+// end is where the log ends with the change.
+func (c change) end() place {
+	return place{seq: c.lastSeq + int64(len(c.entries)), eventID: c.entries[len(c.entries)-1].Event.EventID}
 }
 
 // members puts those that are new or have another role into args; who is gone is endMemberships' matter.
