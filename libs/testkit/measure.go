@@ -22,7 +22,8 @@ type Measured struct {
 	whole time.Duration
 }
 
-// NewMeasured returns an empty one. A CPU profile of this process has what as the label "measured" of all that is done in its rounds.
+// NewMeasured returns an empty one. A CPU profile of this process has, of all that is done in its
+// rounds, what as the label "measured" and the benchmark's name as the label "benchmark".
 func NewMeasured(what string) *Measured { return &Measured{what: what} }
 
 // Round does something count times, so many at once, and adds it to what was measured. Each is given its number, counted over all rounds from
@@ -40,7 +41,7 @@ func (m *Measured) Round(b *testing.B, count, atOnce int, do func(n int) error) 
 	began := time.Now()
 	for range atOnce {
 		running.Go(func() {
-			pprof.Do(b.Context(), pprof.Labels("measured", m.what), func(context.Context) {
+			pprof.Do(b.Context(), pprof.Labels("benchmark", b.Name(), "measured", m.what), func(context.Context) {
 				for n := range numbers {
 					began := time.Now()
 					if err := do(n); err != nil {
