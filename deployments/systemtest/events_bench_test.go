@@ -24,7 +24,7 @@ import (
 
 const (
 	flowSessions = 200 // with a call that goes on
-	flowEvents   = 20  // of each session between one look at the clock and the next
+	flowEvents   = 10  // of each session between one look at the clock and the next
 	flowPatience = 2 * time.Minute
 )
 

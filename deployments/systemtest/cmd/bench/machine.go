@@ -51,7 +51,7 @@ func describe(ctx context.Context, root string) (machine, error) {
 	if err != nil {
 		return m, fmt.Errorf("reading the kernel's version: %w", err)
 	}
-	m.Kernel = strings.TrimSpace(string(release))
+	m.Kernel, _, _ = strings.Cut(strings.TrimSpace(string(release)), "-") // What follows names who built it.
 	// An archive of the code has no history, and that is no reason not to measure it.
 	if said, err := exec.CommandContext(ctx, "git", "-C", root, "describe", "--always", "--dirty").Output(); err == nil { //nolint:gosec // Our own folder.
 		m.Commit = strings.TrimSpace(string(said))

@@ -126,10 +126,9 @@ func run(ctx context.Context, s settings, stdout io.Writer) error {
 	if err := write(folder, report, r.raw.Bytes()); err != nil {
 		return errors.Join(failed, err)
 	}
-	fmt.Fprintf(stdout, "\n%s\n==> written to %s, in %s\n", report.markdown(), relative(s.root, folder), time.Since(began).Round(time.Second))
+	r.say("written to %s\n\n%s", relative(s.root, folder), report.markdown())
 	if s.profile {
-		fmt.Fprintf(stdout, "==> profiles are in %s; of the benchmarks' own process, one side of one of them:\n    go tool pprof -tagfocus 'measured:product,benchmark:BenchmarkGet/store' FILE\n",
-			relative(s.root, r.profiles()))
+		r.say("profiles are in %s", relative(s.root, r.profiles()))
 	}
 	return failed
 }

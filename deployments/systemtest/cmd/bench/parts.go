@@ -97,7 +97,7 @@ func (r *runner) profiles() string { return filepath.Join(r.root, ".run", "bench
 
 // say tells how far it has come.
 func (r *runner) say(format string, args ...any) {
-	fmt.Fprintf(r.stdout, "==> %4.0f s  %s\n", time.Since(r.began).Seconds(), fmt.Sprintf(format, args...))
+	_, _ = fmt.Fprintf(r.stdout, "==> %4.0f s  %s\n", time.Since(r.began).Seconds(), fmt.Sprintf(format, args...)) // Nobody may listen.
 }
 
 // suite runs the parts of a suite, repeated.

@@ -89,11 +89,11 @@ func write(folder string, r report, raw []byte) error {
 	if err := encoder.Encode(r); err != nil {
 		return fmt.Errorf("writing the results: %w", err)
 	}
-	if err := os.MkdirAll(folder, 0o750); err != nil {
+	if err := os.MkdirAll(folder, 0o750); err != nil { //nolint:gosec // The repository that the user names.
 		return fmt.Errorf("writing the results: %w", err)
 	}
 	for name, text := range map[string][]byte{markdownFile: []byte(r.markdown()), jsonFile: encoded.Bytes(), textFile: raw} {
-		if err := os.WriteFile(filepath.Join(folder, name), text, 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(folder, name), text, 0o600); err != nil { //nolint:gosec // As above.
 			return fmt.Errorf("writing the results: %w", err)
 		}
 	}
