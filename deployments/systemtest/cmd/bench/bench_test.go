@@ -23,6 +23,7 @@ BenchmarkEvents/replicas=1-2  1  1 ns/op  900 events/s  2000 floor/s  0.45 of-fl
 BenchmarkEvents/replicas=2-2  1  1 ns/op  1500 events/s  2000 floor/s  0.75 of-floor
 BenchmarkEvents/replicas=2-2  1  1 ns/op  1800 events/s  2000 floor/s  0.9 of-floor
 BenchmarkOpenStreams/streams=10000  1  1 ns/op  450 after-MiB
+BenchmarkGrowth/get-2  1  1107704069 ns/op  1.175 100k-of-1k  405.9 100k-us  1.031 1M-of-1k  356.2 1M-us  345.4 1k-us
 `
 
 // find returns the only figure like that.
@@ -67,6 +68,16 @@ func TestAFigureWithoutAFloorIsJudgedItself(t *testing.T) {
 	require.Equal(t, "≤ 400", memory.Promise)
 	require.Equal(t, "no", memory.Verdict)
 	require.Equal(t, "450 MiB", memory.Product.in(memory.Unit))
+}
+
+func TestGrowthIsHeldAgainstTheSmallest(t *testing.T) {
+	results, err := read([]byte(measured))
+	require.NoError(t, err)
+	million := find(t, results.figures(), "get, 1,000,000 sessions stored", "1,000 stored")
+	require.Equal(t, "356 µs", million.Product.in(million.Unit))
+	require.Equal(t, "345 µs", million.Floor.in(million.Unit))
+	require.Equal(t, "1.03", million.Ratio.in(""))
+	require.Equal(t, "yes", million.Verdict)
 }
 
 func TestVerdicts(t *testing.T) {
