@@ -130,6 +130,9 @@ func (r *runner) suite(ctx context.Context, s suite) error {
 	return r.watch(process, s.name)
 }
 
+// longestLine is more than any line of a log.
+const longestLine = 16 << 20
+
 // heartbeat is how long a suite is silent at most.
 const heartbeat = 15 * time.Second
 
@@ -148,7 +151,9 @@ func (r *runner) watch(process *exec.Cmd, suite string) error {
 	lines := make(chan string)
 	go func() { // ends with the process's output
 		defer close(lines)
-		for scanner := bufio.NewScanner(out); scanner.Scan(); {
+		scanner := bufio.NewScanner(out)
+		scanner.Buffer(nil, longestLine)
+		for scanner.Scan() {
 			lines <- scanner.Text()
 		}
 	}()

@@ -41,14 +41,20 @@ type alone struct {
 	pid     int
 }
 
-// startAlone builds the service as it is released, without the race detector, and starts it.
-func startAlone(b *testing.B) *alone {
+// released builds the service as it is released, without the race detector, and returns the binary's path.
+func released(b *testing.B) string {
 	b.Helper()
 	binary := filepath.Join(b.TempDir(), "sessions")
 	build := exec.CommandContext(b.Context(), "go", "build", "-o", binary, "./cmd/sessions")
 	build.Dir = filepath.Join(testkit.Root(), "services", "sessions")
 	said, err := build.CombinedOutput()
 	require.NoError(b, err, "%s", said)
+	return binary
+}
+
+// startAlone starts the service.
+func startAlone(b *testing.B, binary string) *alone {
+	b.Helper()
 	appURL, _ := testkit.Postgres(b).Database(b, "sessions", migrate)
 	local := func() string { return "127.0.0.1:" + strconv.Itoa(testkit.FreePort(b)) }
 	r := &alone{b: b, address: local(), admin: local()}
@@ -198,13 +204,14 @@ func (r *alone) listen(path, user string, session int, events chan<- heard) (net
 // arrive at its streams while all are open: changes one after the other, each seen by all members. Their answers (change-p50 and change-p99)
 // say how much of that is the change itself.
 func BenchmarkOpenStreams(b *testing.B) {
+	binary := released(b)
 	for _, count := range []int{1_000, 5_000, 10_000} {
-		b.Run(fmt.Sprintf("streams=%d", count), func(b *testing.B) { benchStreams(b, count) })
+		b.Run(fmt.Sprintf("streams=%d", count), func(b *testing.B) { benchStreams(b, binary, count) })
 	}
 }
 
-func benchStreams(b *testing.B, count int) {
-	r := startAlone(b)
+func benchStreams(b *testing.B, binary string, count int) {
+	r := startAlone(b, binary)
 	ids := r.sessions(count / benchedMembers)
 	before := testkit.RSS(b, r.pid)
 	events := make(chan heard, count)
