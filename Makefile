@@ -30,6 +30,10 @@ test: ## all tests, on real PostgreSQL, RabbitMQ and LiveKit, with the race dete
 test-unit: ## the tests that need no container
 	@scripts/test unit
 
+.PHONY: bench
+bench: ## measure speed and size beside their floors; ONLY=create,get for parts, REPEAT=5, PROFILE=1
+	@ONLY="$(ONLY)" REPEAT="$(REPEAT)" PROFILE="$(PROFILE)" scripts/bench
+
 .PHONY: lint
 lint: ## formatting, vet, linters, module versions
 	@scripts/lint

@@ -16,8 +16,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-	amqp "github.com/rabbitmq/amqp091-go"
 	"github.com/stretchr/testify/require"
 
 	"github.com/callplane/callplane/deployments/systemtest/callplane"
@@ -29,23 +27,44 @@ import (
 // BenchmarkWebhookToStream tells how long it takes from a webhook's leaving LiveKit to its event on an open stream of the session, one
 // webhook after the other, and beside it, in the same moments, how long two commits and one confirmed publish take: one in each service's
 // database, and one at their broker. ratio is the one median as a multiple of the other.
+//
+// "loaded" is the same with sixteen calls at once, each with the next webhook when the event of the last has come, by turns with sixteen who do
+// what has to happen at least, on connections of their own.
 func BenchmarkWebhookToStream(b *testing.B) {
 	s := stack.Released(b, stack.WithBridge(map[string]string{"RECONCILE_INTERVAL": "0"})) // LiveKit has no such rooms
-	floor := newFloor(b, s)
-	call := newWatchedCall(b, s, 0)
-	calls := 1
+	w := &watching{s: s, floor: newFloor(b, s)}
+	b.Run("idle", w.oneByOne)
+	b.Run("loaded", w.manyAtOnce)
+}
+
+// watching is a stack with calls, each watched by somebody.
+type watching struct {
+	s     *stack.Stack
+	floor *floor
+	calls int // so far
+}
+
+func (w *watching) call(b *testing.B) *watchedCall {
+	b.Helper()
+	w.calls++
+	return newWatchedCall(b, w.s, w.calls)
+}
+
+func (w *watching) oneByOne(b *testing.B) {
+	call := w.call(b)
 	var theirs, ours, answers []time.Duration
+	profiled := profileBoth(b, w.s)
 	for b.Loop() {
-		theirs = append(theirs, floor.measure(b))
+		theirs = append(theirs, w.floor.timed(b))
 		if call.toggles > togglesOfACall {
 			call.leave()
-			call = newWatchedCall(b, s, calls)
-			calls++
+			call = w.call(b)
 		}
 		one, err := call.toggle(b.Context())
 		require.NoError(b, err)
 		ours, answers = append(ours, one), append(answers, call.answered)
 	}
+	profiled()
 	b.ReportMetric(testkit.Percentile(answers, 50), "answer-p50-ms")
 	b.ReportMetric(testkit.Percentile(ours, 50), "p50-ms")
 	b.ReportMetric(testkit.Percentile(ours, 99), "p99-ms")
@@ -54,40 +73,49 @@ func BenchmarkWebhookToStream(b *testing.B) {
 	b.ReportMetric(testkit.Percentile(ours, 50)/testkit.Percentile(theirs, 50), "ratio")
 }
 
-// BenchmarkWebhookToStreamUnderLoad is the same with sixteen calls at once, each with the next webhook when the event of the last has come.
-func BenchmarkWebhookToStreamUnderLoad(b *testing.B) {
-	s := stack.Released(b, stack.WithBridge(map[string]string{"RECONCILE_INTERVAL": "0"}))
-	calls := make(chan *watchedCall, max(atOnce, b.N/togglesOfACall))
-	for n := range cap(calls) {
-		calls <- newWatchedCall(b, s, n)
-	}
-	close(calls)
-	took := make(chan time.Duration, togglesOfACall*cap(calls))
-	var running sync.WaitGroup
-	b.ResetTimer()
+func (w *watching) manyAtOnce(b *testing.B) {
+	floors := make(chan *floorConns, atOnce)
 	for range atOnce {
-		running.Go(func() {
-			for call := range calls {
-				for range togglesOfACall {
-					one, err := call.toggle(b.Context())
-					if err != nil {
-						b.Error(err)
-						return
-					}
-					took <- one
-				}
-			}
+		floors <- w.floor.connect(b)
+	}
+	ours, theirs := testkit.NewMeasured("product"), testkit.NewMeasured("floor")
+	profiled := profileBoth(b, w.s)
+	for b.Loop() {
+		calls := make(chan *watchedCall, atOnce)
+		for range atOnce {
+			calls <- w.call(b)
+		}
+		theirs.Round(b, atOnce*togglesOfACall, atOnce, func(int) error {
+			conns := <-floors
+			defer func() { floors <- conns }()
+			return conns.do(b.Context())
 		})
+		ours.Round(b, atOnce*togglesOfACall, atOnce, func(int) error {
+			call := <-calls
+			defer func() { calls <- call }()
+			_, err := call.toggle(b.Context())
+			return err
+		})
+		for range atOnce {
+			(<-calls).leave()
+		}
 	}
-	running.Wait()
-	close(took)
-	var ours []time.Duration
-	for one := range took {
-		ours = append(ours, one)
-	}
-	b.ReportMetric(testkit.Percentile(ours, 50), "p50-ms")
-	b.ReportMetric(testkit.Percentile(ours, 99), "p99-ms")
-	b.ReportMetric(float64(len(ours))/b.Elapsed().Seconds(), "webhooks/s")
+	profiled()
+	b.ReportMetric(ours.Percentile(50), "p50-ms")
+	b.ReportMetric(ours.Percentile(99), "p99-ms")
+	b.ReportMetric(ours.Percentile(99)/ours.Percentile(50), "p99-of-p50")
+	b.ReportMetric(theirs.Percentile(50), "floor-p50-ms")
+	b.ReportMetric(theirs.Percentile(99), "floor-p99-ms")
+	b.ReportMetric(ours.Percentile(50)/theirs.Percentile(50), "ratio")
+	b.ReportMetric(ours.Rate(), "webhooks/s")
+	b.ReportMetric(theirs.Rate(), "floor/s")
+}
+
+// profileBoth takes a profile of each service.
+func profileBoth(b *testing.B, s *stack.Stack) (wait func()) {
+	b.Helper()
+	sessions, bridge := testkit.ProfileCPU(b, "sessions", s.Sessions.Admin()), testkit.ProfileCPU(b, "bridge", s.Bridge.Admin())
+	return func() { sessions(); bridge() }
 }
 
 const (
@@ -226,56 +254,4 @@ func (c *watchedCall) await(eventType string) error {
 			return fmt.Errorf("%s does not come", eventType)
 		}
 	}
-}
-
-// floor is what has to happen at least.
-type floor struct {
-	databases [2]*pgx.Conn
-	channel   *amqp.Channel
-	body      []byte
-}
-
-const floorQueue = "floor"
-
-func newFloor(b *testing.B, s *stack.Stack) *floor {
-	b.Helper()
-	f := &floor{body: bytes.Repeat([]byte("x"), 500)}
-	for i, db := range []stack.Database{s.BridgeDB, s.SessionsDB} {
-		conn, err := pgx.Connect(b.Context(), db.OwnerURL)
-		require.NoError(b, err)
-		b.Cleanup(func() { _ = conn.Close(context.Background()) })
-		_, err = conn.Exec(b.Context(), "CREATE TABLE floor (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, body bytea NOT NULL)")
-		require.NoError(b, err)
-		f.databases[i] = conn
-	}
-	broker, err := amqp.Dial(s.Vhost.URL("admin"))
-	require.NoError(b, err)
-	b.Cleanup(func() { _ = broker.Close() })
-	f.channel, err = broker.Channel()
-	require.NoError(b, err)
-	require.NoError(b, f.channel.Confirm(false))
-	_, err = f.channel.QueueDeclare(floorQueue, true, false, false, false, amqp.Table{"x-queue-type": "quorum", "x-max-length": int32(1000)})
-	require.NoError(b, err)
-	return f
-}
-
-// measure does it once.
-func (f *floor) measure(b *testing.B) time.Duration {
-	b.Helper()
-	began := time.Now()
-	f.commit(b, 0)
-	confirm, err := f.channel.PublishWithDeferredConfirm("", floorQueue, true, false,
-		amqp.Publishing{DeliveryMode: amqp.Persistent, Body: f.body})
-	require.NoError(b, err)
-	confirmed, err := confirm.WaitContext(b.Context())
-	require.NoError(b, err)
-	require.True(b, confirmed)
-	f.commit(b, 1)
-	return time.Since(began)
-}
-
-func (f *floor) commit(b *testing.B, which int) {
-	b.Helper()
-	_, err := f.databases[which].Exec(b.Context(), "INSERT INTO floor (body) VALUES ($1)", f.body)
-	require.NoError(b, err)
 }

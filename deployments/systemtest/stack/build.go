@@ -29,6 +29,9 @@ const (
 	Orchestrator = "orchestrator"
 )
 
+// released is behind the name of a service without the race detector.
+const released = "-released"
+
 // race has a binary look for data races in itself.
 const race = "-race"
 
@@ -38,7 +41,11 @@ var (
 	built  = map[string]func() error{
 		"sessions": sync.OnceValue(func() error { return build(filepath.Join("services", "sessions"), "sessions", "./cmd/sessions", race) }),
 		"bridge":   sync.OnceValue(func() error { return build(filepath.Join("services", "bridge"), "bridge", "./cmd/bridge", race) }),
-		Demo:       sync.OnceValue(func() error { return build(filepath.Join("deployments", "systemtest"), Demo, "./cmd/demo", race) }),
+		"sessions" + released: sync.OnceValue(func() error {
+			return build(filepath.Join("services", "sessions"), "sessions"+released, "./cmd/sessions")
+		}),
+		"bridge" + released: sync.OnceValue(func() error { return build(filepath.Join("services", "bridge"), "bridge"+released, "./cmd/bridge") }),
+		Demo:                sync.OnceValue(func() error { return build(filepath.Join("deployments", "systemtest"), Demo, "./cmd/demo", race) }),
 		// Callers are many, and nobody deploys them.
 		Caller: sync.OnceValue(func() error { return build(filepath.Join("deployments", "systemtest"), Caller, "./cmd/caller") }),
 		Orchestrator: sync.OnceValue(func() error {

@@ -114,6 +114,16 @@ func (p *Process) Running() bool {
 	}
 }
 
+// Admin is the host and port of its metrics and profiles.
+func (p *Process) Admin() string { return p.env["ADMIN_ADDR"] }
+
+// PID is the number that the process has, or had, in its current run.
+func (p *Process) PID() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.cmd.Process.Pid
+}
+
 // Log is everything that the process has written, over all its runs.
 func (p *Process) Log() string { return p.log.String() }
 

@@ -2,8 +2,6 @@ package stack
 
 import (
 	"maps"
-	"os/exec"
-	"path/filepath"
 	"testing"
 
 	"github.com/callplane/callplane/libs/testkit"
@@ -22,15 +20,9 @@ func Released(b *testing.B, options ...Option) *Stack {
 
 func (s *Stack) released(b *testing.B, p *Process) *Process {
 	b.Helper()
-	binary := filepath.Join(b.TempDir(), p.name)
-	cmd := exec.CommandContext(b.Context(), "go", "build", "-o", binary, "./cmd/"+p.name) //nolint:gosec // Fixed names.
-	cmd.Dir = filepath.Join(testkit.Root(), "services", p.name)
-	if output, err := cmd.CombinedOutput(); err != nil {
-		b.Fatalf("building %s: %v\n%s", p.name, err, output)
-	}
 	env := maps.Clone(p.env)
 	env["LOG_LEVEL"] = "warn"
-	released := NewProcess(p.name, binary, env)
-	s.own(b, released)
-	return released
+	process := NewProcess(p.name, Binary(b, p.name+released), env)
+	s.own(b, process)
+	return process
 }

@@ -8,7 +8,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"net"
@@ -16,7 +15,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -30,9 +28,8 @@ import (
 )
 
 const (
-	benchedStreams  = 10_000 // half of them of one session, half of a user's; everyone has one
-	benchedMembers  = 20     // of a session, and so its streams
-	benchedAtOnce   = 8      // requests that prepare it
+	benchedMembers  = 20 // of a session, and so its streams: half of them of one session, half of a user's
+	benchedAtOnce   = 8  // requests that prepare it
 	benchedPatience = 60 * time.Second
 )
 
@@ -44,14 +41,20 @@ type alone struct {
 	pid     int
 }
 
-// startAlone builds the service as it is released, without the race detector, and starts it.
-func startAlone(b *testing.B) *alone {
+// released builds the service as it is released, without the race detector, and returns the binary's path.
+func released(b *testing.B) string {
 	b.Helper()
 	binary := filepath.Join(b.TempDir(), "sessions")
 	build := exec.CommandContext(b.Context(), "go", "build", "-o", binary, "./cmd/sessions")
 	build.Dir = filepath.Join(testkit.Root(), "services", "sessions")
 	said, err := build.CombinedOutput()
 	require.NoError(b, err, "%s", said)
+	return binary
+}
+
+// startAlone starts the service.
+func startAlone(b *testing.B, binary string) *alone {
+	b.Helper()
 	appURL, _ := testkit.Postgres(b).Database(b, "sessions", migrate)
 	local := func() string { return "127.0.0.1:" + strconv.Itoa(testkit.FreePort(b)) }
 	r := &alone{b: b, address: local(), admin: local()}
@@ -88,22 +91,6 @@ func startAlone(b *testing.B) *alone {
 	return r
 }
 
-// rss returns KiB of memory.
-func (r *alone) rss() float64 {
-	r.b.Helper()
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", r.pid))
-	require.NoError(r.b, err)
-	for line := range strings.Lines(string(text)) {
-		if value, found := strings.CutPrefix(line, "VmRSS:"); found {
-			kib, err := strconv.ParseFloat(strings.Fields(value)[0], 64)
-			require.NoError(r.b, err)
-			return kib
-		}
-	}
-	r.b.Fatal("the kernel does not say how much memory the process has")
-	return 0
-}
-
 // admins returns what the service says on its admin address.
 func (r *alone) admins(path string) ([]byte, error) {
 	request, err := http.NewRequestWithContext(r.b.Context(), http.MethodGet, "http://"+r.admin+path, nil)
@@ -132,23 +119,6 @@ func (r *alone) gauge(name string) float64 {
 	}
 	r.b.Fatalf("the service has no metric %s", name)
 	return 0
-}
-
-// profiles is where profiles of the service are written, taken while all streams are open.
-var profiles = flag.String("profiles", "", "directory for profiles of the benchmarked service; none: no profiles")
-
-// profile writes a profile of the service, where they are asked for. The one of its CPU is of the next seconds.
-func (r *alone) profile(name, path string) {
-	if *profiles == "" {
-		return
-	}
-	body, err := r.admins("/debug/pprof/" + path)
-	if err == nil {
-		err = os.WriteFile(filepath.Join(*profiles, name), body, 0o600)
-	}
-	if err != nil {
-		r.b.Error(err)
-	}
 }
 
 // send makes a request and decodes the answer.
@@ -230,48 +200,25 @@ func (r *alone) listen(path, user string, session int, events chan<- heard) (net
 	return conn, nil
 }
 
-// BenchmarkOpenStreams tells what ten thousand open streams of one replica cost in memory, and how long a change of a session takes to
+// BenchmarkOpenStreams tells what a thousand and more open streams of one replica cost in memory, and how long a change of a session takes to
 // arrive at its streams while all are open: changes one after the other, each seen by all members. Their answers (change-p50 and change-p99)
 // say how much of that is the change itself.
 func BenchmarkOpenStreams(b *testing.B) {
-	r := startAlone(b)
-	ids := make([]string, benchedStreams/benchedMembers)
-	each(b, len(ids), func(n int) error {
-		var others []string
-		for m := 1; m < benchedMembers; m++ {
-			others = append(others, fmt.Sprintf(`{"userId":"u%d-%d","role":"participant"}`, n, m))
-		}
-		session, err := r.send(http.MethodPost, "/v1/call/sessions", fmt.Sprintf("u%d-0", n), `{"members":[`+strings.Join(others, ",")+`]}`)
-		if err == nil {
-			ids[n] = session["sessionId"].(string)
-		}
-		return err
-	})
-	before := r.rss()
-	events := make(chan heard, benchedStreams)
-	conns := make([]net.Conn, benchedStreams)
-	b.Cleanup(func() {
-		for _, conn := range conns {
-			if conn != nil {
-				_ = conn.Close()
-			}
-		}
-	})
-	each(b, benchedStreams, func(n int) error {
-		session, member := n/benchedMembers, n%benchedMembers
-		path := "/v1/call/events"
-		if member%2 == 0 {
-			path = "/v1/call/sessions/" + ids[session] + "/events"
-		}
-		var err error
-		conns[n], err = r.listen(path, fmt.Sprintf("u%d-%d", session, member), session, events)
-		return err
-	})
-	opened, stacks, heap := r.rss(), r.gauge("go_memstats_stack_inuse_bytes"), r.gauge("go_memstats_heap_inuse_bytes")
-	r.profile("heap.pprof", "heap?gc=1")
-	r.profile("goroutines.txt", "goroutine?debug=1")
-	var profiling sync.WaitGroup
-	profiling.Go(func() { r.profile("cpu.pprof", "profile?seconds=4") })
+	binary := released(b)
+	for _, count := range []int{1_000, 5_000, 10_000} {
+		b.Run(fmt.Sprintf("streams=%d", count), func(b *testing.B) { benchStreams(b, binary, count) })
+	}
+}
+
+func benchStreams(b *testing.B, binary string, count int) {
+	r := startAlone(b, binary)
+	ids := r.sessions(count / benchedMembers)
+	before := testkit.RSS(b, r.pid)
+	events := make(chan heard, count)
+	r.listenAll(ids, events)
+	opened, stacks, heap := testkit.RSS(b, r.pid), r.gauge("go_memstats_stack_inuse_bytes"), r.gauge("go_memstats_heap_inuse_bytes")
+	testkit.Profile(b, "sessions.heap", r.admin, "heap?gc=1")
+	profiled := testkit.ProfileCPU(b, "sessions", r.admin)
 	var latencies, changes []time.Duration
 	for n := 0; b.Loop(); n++ {
 		session := n % len(ids)
@@ -289,17 +236,57 @@ func BenchmarkOpenStreams(b *testing.B) {
 			}
 		}
 	}
-	profiling.Wait()
+	profiled()
 	for name, of := range map[string][]time.Duration{"": latencies, "change-": changes} {
-		slices.Sort(of)
 		for _, p := range []int{50, 99} {
-			b.ReportMetric(float64(of[(len(of)-1)*p/100].Microseconds())/1000, fmt.Sprintf("%sp%d-ms", name, p))
+			b.ReportMetric(testkit.Percentile(of, p), fmt.Sprintf("%sp%d-ms", name, p))
 		}
 	}
 	b.ReportMetric(before/1024, "before-MiB")
 	b.ReportMetric(opened/1024, "opened-MiB")
 	b.ReportMetric(stacks/(1<<20), "stacks-MiB")
 	b.ReportMetric(heap/(1<<20), "heap-MiB")
-	b.ReportMetric(r.rss()/1024, "after-MiB")
-	b.ReportMetric((opened-before)/benchedStreams, "KiB/stream")
+	b.ReportMetric(testkit.RSS(b, r.pid)/1024, "after-MiB")
+	b.ReportMetric((opened-before)/float64(count), "KiB/stream")
+}
+
+// sessions creates sessions, and returns their ids.
+func (r *alone) sessions(count int) []string {
+	r.b.Helper()
+	ids := make([]string, count)
+	each(r.b, count, func(n int) error {
+		var others []string
+		for m := 1; m < benchedMembers; m++ {
+			others = append(others, fmt.Sprintf(`{"userId":"u%d-%d","role":"participant"}`, n, m))
+		}
+		session, err := r.send(http.MethodPost, "/v1/call/sessions", fmt.Sprintf("u%d-0", n), `{"members":[`+strings.Join(others, ",")+`]}`)
+		if err == nil {
+			ids[n] = session["sessionId"].(string)
+		}
+		return err
+	})
+	return ids
+}
+
+// listenAll opens a stream for each member of these sessions, until the benchmark ends.
+func (r *alone) listenAll(ids []string, events chan<- heard) {
+	r.b.Helper()
+	conns := make([]net.Conn, len(ids)*benchedMembers)
+	r.b.Cleanup(func() {
+		for _, conn := range conns {
+			if conn != nil {
+				_ = conn.Close()
+			}
+		}
+	})
+	each(r.b, len(conns), func(n int) error {
+		session, member := n/benchedMembers, n%benchedMembers
+		path := "/v1/call/events"
+		if member%2 == 0 {
+			path = "/v1/call/sessions/" + ids[session] + "/events"
+		}
+		var err error
+		conns[n], err = r.listen(path, fmt.Sprintf("u%d-%d", session, member), session, events)
+		return err
+	})
 }

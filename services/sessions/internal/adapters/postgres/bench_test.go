@@ -5,22 +5,12 @@ package postgres_test
 import (
 	"context"
 	"crypto/sha256"
-	"fmt"
-	"io"
-	"log/slog"
-	"net/http"
-	"net/http/httptest"
-	"strings"
+	"errors"
 	"testing"
-	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
-	"golang.org/x/sync/errgroup"
 
-	"github.com/callplane/callplane/contracts/events"
-	"github.com/callplane/callplane/libs/httpserver"
 	"github.com/callplane/callplane/libs/testkit"
 	"github.com/callplane/callplane/services/sessions/internal/adapters/httpapi"
 	"github.com/callplane/callplane/services/sessions/internal/adapters/postgres"
@@ -32,8 +22,12 @@ import (
 )
 
 const (
-	benchConns = 8   // connections of each pool, and callers at once
-	benchBatch = 200 // creations between two looks at the clock
+	benchConns    = 8   // connections of each pool, and callers at once
+	benchCreates  = 200 // between one look at the clock and the next
+	benchReads    = 400
+	benchPages    = 50
+	benchSessions = 500 // that are read
+	benchLimit    = 50  // sessions on a page
 )
 
 // made is a new session with the beginning of its log, ready to be stored.
@@ -43,14 +37,15 @@ type made struct {
 }
 
 // BenchmarkCreate creates sessions, by turns with the same SQL statements sent by pgx alone with values that are ready, on as many
-// connections to the same database. The metric of-raw is our rate as a part of that one: "store" is given what it stores, as pgx is;
-// "use case" makes it, event and its checks against the schema included; "http" is asked for it by a client in this process.
+// connections to the same database: one by one in a transaction ("raw"), and all in one message ("batched"). The metrics of-raw and of-batched
+// are our rate as a part of theirs: "store" is given what it stores, as pgx is; "use case" makes it, event and its checks against the schema
+// included; "http" is asked for it by a client in this process.
 func BenchmarkCreate(b *testing.B) {
 	url, _ := testkit.Postgres(b).Database(b, "sessions", migrate)
 	raw, store := rawPool(b, url), postgres.NewStore(connect(b, url), "call.events", func(...string) {})
 	create := app.CreateSession{Store: store, Keys: store, Clock: system.Clock{}, IDs: system.IDs{}}
 	caller, spec := domain.Principal{UserID: "alice"}, spec()
-	ask := asked(b, create)
+	client := serve(b, httpapi.API{Create: create})
 	respond := func(ports.View) (ports.Response, error) { return ports.Response{Status: 201, Body: []byte("{}")}, nil }
 	for _, c := range []struct {
 		name  string
@@ -69,182 +64,153 @@ func BenchmarkCreate(b *testing.B) {
 			_, _, err := create.DoOnce(ctx, caller, spec, app.Idempotency[ports.View]{Key: key, Fingerprint: sha256.Sum256(nil), Respond: respond})
 			return err
 		}},
-		{"http", false, func(ctx context.Context, _ made, _ string) error { return ask(ctx, "") }},
-		{"http with a key", true, func(ctx context.Context, _ made, key string) error { return ask(ctx, key) }},
+		{"http", false, func(ctx context.Context, _ made, _ string) error { return client.create(ctx, "") }},
+		{"http with a key", true, func(ctx context.Context, _ made, key string) error { return client.create(ctx, key) }},
 	} {
 		b.Run(c.name, func(b *testing.B) {
-			theirs := func(ctx context.Context, m made, key string) error { return createRaw(ctx, raw, m, key, c.keyed) }
-			var ourTime, theirTime time.Duration
-			batch(b, benchBatch/4, c.ours) // connections and prepared statements
-			batch(b, benchBatch/4, theirs)
-			creations := 0
-			for b.Loop() {
-				theirTime += batch(b, benchBatch, theirs)
-				ourTime += batch(b, benchBatch, c.ours)
-				creations += benchBatch
+			keys := func(create func(ctx context.Context, m made, key string) error) func(ctx context.Context, m made) error {
+				return func(ctx context.Context, m made) error { return create(ctx, m, m.log[0].Event.EventID) }
 			}
-			b.ReportMetric(theirTime.Seconds()/ourTime.Seconds(), "of-raw")
-			b.ReportMetric(float64(creations)/ourTime.Seconds(), "creates/s")
-			b.ReportMetric(float64(creations)/theirTime.Seconds(), "raw/s")
+			sides := []side{
+				{"raw", keys(func(ctx context.Context, m made, key string) error { return createRaw(ctx, raw, m, key, c.keyed) })},
+				{"batched", keys(func(ctx context.Context, m made, key string) error { return createBatched(ctx, raw, m, key, c.keyed) })},
+				{"product", keys(c.ours)},
+			}
+			for _, s := range sides {
+				s.round(b, testkit.NewMeasured("warming up"), benchCreates/4) // connections and prepared statements
+			}
+			measured := map[string]*testkit.Measured{}
+			for _, s := range sides {
+				measured[s.name] = testkit.NewMeasured(s.name)
+			}
+			for b.Loop() {
+				for _, s := range sides {
+					s.round(b, measured[s.name], benchCreates)
+				}
+			}
+			ours := measured["product"]
+			b.ReportMetric(ours.Rate(), "creates/s")
+			b.ReportMetric(ours.Percentile(50), "p50-ms")
+			for _, floor := range []string{"raw", "batched"} {
+				b.ReportMetric(measured[floor].Rate(), floor+"/s")
+				b.ReportMetric(ours.Rate()/measured[floor].Rate(), "of-"+floor)
+			}
 		})
 	}
 }
 
-// batch creates n sessions from all callers at once, and returns how long that took.
-func batch(b *testing.B, n int, create func(ctx context.Context, m made, key string) error) time.Duration {
+// side is one of those that create sessions by turns.
+type side struct {
+	name   string
+	create func(ctx context.Context, m made) error
+}
+
+// round creates sessions from all callers at once; what they are made of is made before.
+func (s side) round(b *testing.B, measured *testkit.Measured, count int) {
 	b.Helper()
-	work := make(chan made, n)
-	for range n {
+	work := make(chan made, count)
+	for range count {
 		session, log := portstest.NewSession(b)
 		work <- made{session, log}
 	}
-	close(work)
-	group, ctx := errgroup.WithContext(b.Context())
-	began := time.Now()
-	for range benchConns {
-		group.Go(func() error {
-			for m := range work {
-				if err := create(ctx, m, m.log[0].Event.EventID); err != nil {
-					return err
-				}
-			}
-			return nil
+	measured.Round(b, count, benchConns, func(int) error { return s.create(b.Context(), <-work) })
+}
+
+// BenchmarkGet reads one session among many, by turns with the same statement sent by pgx alone, which reads the rows and makes nothing of
+// them. of-raw is as in BenchmarkCreate.
+func BenchmarkGet(b *testing.B) {
+	r := newReads(b)
+	queries := make([]postgres.Query, len(r.ids))
+	for i, id := range r.ids {
+		queries[i] = postgres.GetQuery(b, ports.Viewer{UserID: reader}, id)
+	}
+	raw := func(n int) error { return r.read(b.Context(), queries[n%len(queries)]) }
+	b.Run("store", func(b *testing.B) {
+		compare(b, benchReads, "gets/s", raw, func(n int) error {
+			_, err := r.store.Get(b.Context(), ports.Viewer{UserID: reader}, r.ids[n%len(r.ids)])
+			return err
 		})
-	}
-	require.NoError(b, group.Wait())
-	return time.Since(began)
-}
-
-func spec() domain.Spec {
-	title := "Weekly <sync> & more"
-	return domain.Spec{
-		Title: &title, Metadata: []byte(`{"big":12345678901234567890.10,"tag":"\u003cé\"","nothing":null}`),
-		Members: []events.Member{{UserID: "bob", Role: events.RoleParticipant}},
-	}
-}
-
-// asked serves the API and returns what asks it for a session of the same spec.
-func asked(b *testing.B, create app.CreateSession) func(ctx context.Context, key string) error {
-	b.Helper()
-	log := slog.New(slog.NewJSONHandler(io.Discard, nil)) //nolint:sloglint // What it takes to write a line is counted, too.
-	engine := httpserver.NewEngine(httpserver.Options{Service: "sessions", Log: log})
-	ready := make(chan struct{})
-	close(ready)
-	httpapi.API{Create: create, Auth: httpapi.DevAuth{}, Ready: ready}.Mount(engine)
-	server := httptest.NewServer(engine)
-	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: benchConns}}
-	b.Cleanup(func() { client.CloseIdleConnections(); server.Close() })
-	const body = `{"title":"Weekly <sync> & more","metadata":{"big":12345678901234567890.10,"tag":"\u003cé\"","nothing":null},` +
-		`"members":[{"userId":"bob","role":"participant"}]}`
-	return func(ctx context.Context, key string) error {
-		request, err := http.NewRequestWithContext(ctx, http.MethodPost, server.URL+"/v1/call/sessions", strings.NewReader(body))
-		if err != nil {
-			return err
-		}
-		request.Header = http.Header{"X-User-Id": {"alice"}, "Content-Type": {"application/json"}}
-		if key != "" {
-			request.Header.Set("Idempotency-Key", key)
-		}
-		response, err := client.Do(request)
-		if err != nil {
-			return err
-		}
-		text, err := io.ReadAll(response.Body)
-		if err == nil && response.StatusCode != http.StatusCreated {
-			err = fmt.Errorf("POST is %d: %s", response.StatusCode, text)
-		}
-		if closing := response.Body.Close(); err == nil {
-			err = closing
-		}
-		return err
-	}
-}
-
-func rawPool(b *testing.B, url string) *pgxpool.Pool {
-	b.Helper()
-	config, err := pgxpool.ParseConfig(url)
-	require.NoError(b, err)
-	config.MaxConns = benchConns
-	pool, err := pgxpool.NewWithConfig(b.Context(), config)
-	require.NoError(b, err)
-	b.Cleanup(pool.Close)
-	return pool
-}
-
-// createRaw sends the statements of a creation, those of its key in their plainest form.
-func createRaw(ctx context.Context, pool *pgxpool.Pool, m made, key string, keyed bool) error {
-	s, e := m.session.Snapshot(), m.log[0]
-	type statement struct {
-		sql  string
-		args []any
-	}
-	statements := []statement{
-		{`INSERT INTO sessions (id, owner_id, status, title, kind, provider, metadata, version, created_at, updated_at,
-		                        disconnected, last_seq, last_event_id)
-		  VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, false, 1, $11)`,
-			[]any{
-				s.ID, s.OwnerID, string(s.Status), s.Title, string(s.Kind), s.Provider, string(s.Metadata), s.Version, s.CreatedAt, s.UpdatedAt,
-				e.Event.EventID,
-			}},
-		{`INSERT INTO members (session_id, user_id, role, session_created_at, since_seq) VALUES ($1, $2, $3, $6, 1), ($1, $4, $5, $6, 1)`,
-			[]any{s.ID, s.Members[0].UserID, string(s.Members[0].Role), s.Members[1].UserID, string(s.Members[1].Role), s.CreatedAt}},
-		{`INSERT INTO events (session_id, seq, event_id, type, digest, envelope, appended_at) VALUES ($1, 1, $2, $3, $4, $5, $6)`,
-			[]any{s.ID, e.Event.EventID, string(e.Event.Type), e.Digest[:], string(e.JSON), e.AppendedAt}},
-		{`INSERT INTO outbox (lane, partition_key, exchange, routing_key, message_id, headers, body)
-		  VALUES (0, $1, 'call.events', $2, $3, '{"session-id":"x"}', $4)`,
-			[]any{s.ID, string(e.Event.Type), e.Event.EventID, []byte(e.JSON)}},
-	}
-	if keyed {
-		fingerprint := sha256.Sum256(nil)
-		before := []statement{
-			{`SELECT set_config('statement_timeout', $1, true)`, []any{"2000"}},
-			{`INSERT INTO idempotency_keys (user_id, key, fingerprint, keep_until) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING`,
-				[]any{"raw", key, fingerprint[:], time.Now().Add(time.Hour)}},
-		}
-		after := statement{`UPDATE idempotency_keys SET status = 201, headers = '{}', body = '{}' WHERE user_id = $1 AND key = $2`, []any{"raw", key}}
-		statements = append(append(before, statements...), after)
-	}
-	return pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
-		for _, statement := range statements {
-			if _, err := tx.Exec(ctx, statement.sql, statement.args...); err != nil {
-				return err
-			}
-		}
-		return nil
+	})
+	b.Run("http", func(b *testing.B) {
+		compare(b, benchReads, "gets/s", raw, func(n int) error { return r.client.get(b.Context(), "/"+r.ids[n%len(r.ids)]) })
 	})
 }
 
-// BenchmarkGet reads one session among many.
-func BenchmarkGet(b *testing.B) {
-	store, sessions := benched(b)
-	for i := 0; b.Loop(); i++ {
-		if _, err := store.Get(b.Context(), ports.Viewer{UserID: "bob"}, sessions[i%len(sessions)]); err != nil {
-			b.Fatal(err)
-		}
-	}
-}
-
-// BenchmarkListPage reads pages of fifty, one after the other through the whole list.
+// BenchmarkListPage reads a page of fifty sessions, by turns with the same statement sent by pgx alone.
 func BenchmarkListPage(b *testing.B) {
-	store, _ := benched(b)
-	request := ports.ListRequest{UserID: "bob", Limit: 50}
-	for b.Loop() {
-		list, err := store.List(b.Context(), request)
-		if err != nil {
-			b.Fatal(err)
-		}
-		request.After = list.Next
-	}
+	r := newReads(b)
+	request := ports.ListRequest{UserID: reader, Limit: benchLimit}
+	query := postgres.ListQuery(b, request)
+	raw := func(int) error { return r.read(b.Context(), query) }
+	b.Run("store", func(b *testing.B) {
+		compare(b, benchPages, "pages/s", raw, func(int) error {
+			list, err := r.store.List(b.Context(), request)
+			if err == nil && len(list.Items) != benchLimit {
+				b.Errorf("a page has %d sessions", len(list.Items))
+			}
+			return err
+		})
+	})
+	b.Run("http", func(b *testing.B) {
+		compare(b, benchPages, "pages/s", raw, func(int) error { return r.client.get(b.Context(), "?limit=50") })
+	})
 }
 
-func benched(b *testing.B) (store *postgres.Store, sessions []string) {
+// compare measures rounds of ours by turns with theirs.
+func compare(b *testing.B, round int, rate string, theirs, ours func(n int) error) {
 	b.Helper()
-	store = postgres.NewStore(open(b), "call.events", func(...string) {})
-	for range 500 {
-		session, log := portstest.NewSession(b)
-		_, err := store.Create(b.Context(), session, log)
-		require.NoError(b, err)
-		sessions = append(sessions, session.ID())
+	testkit.NewMeasured("warming up").Round(b, round, benchConns, theirs)
+	testkit.NewMeasured("warming up").Round(b, round, benchConns, ours)
+	floor, product := testkit.NewMeasured("raw"), testkit.NewMeasured("product")
+	for b.Loop() {
+		floor.Round(b, round, benchConns, theirs)
+		product.Round(b, round, benchConns, ours)
 	}
-	return store, sessions
+	b.ReportMetric(product.Rate(), rate)
+	b.ReportMetric(product.Percentile(50), "p50-ms")
+	b.ReportMetric(floor.Rate(), "raw/s")
+	b.ReportMetric(product.Rate()/floor.Rate(), "of-raw")
+}
+
+// reader is a member of the sessions that are read.
+const reader = "bob"
+
+// reads are sessions to be read, and ways to read them.
+type reads struct {
+	ids    []string
+	store  *postgres.Store
+	client *client
+	raw    *pgxpool.Pool
+}
+
+func newReads(b *testing.B) reads {
+	b.Helper()
+	url, _ := testkit.Postgres(b).Database(b, "sessions", migrate)
+	r := reads{store: postgres.NewStore(connect(b, url), "call.events", func(...string) {}), raw: rawPool(b, url)}
+	for range benchSessions {
+		session, log := portstest.NewSession(b)
+		_, err := r.store.Create(b.Context(), session, log)
+		require.NoError(b, err)
+		r.ids = append(r.ids, session.ID())
+	}
+	r.client = serve(b, httpapi.API{
+		Get: app.GetSession{Store: r.store}, List: app.ListSessions{Store: r.store, Cursors: r.store, Journal: r.store},
+	})
+	return r
+}
+
+// read has pgx alone send a query, and reads all of its rows.
+func (r reads) read(ctx context.Context, q postgres.Query) error {
+	rows, err := r.raw.Query(ctx, q.SQL, q.Args...)
+	if err != nil {
+		return err
+	}
+	found := 0
+	for rows.Next() {
+		found += len(rows.RawValues())
+	}
+	if rows.Err() == nil && found == 0 {
+		return errors.New("nothing is found")
+	}
+	return rows.Err()
 }
