@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -15,6 +16,7 @@ type Added struct {
 	lane  int16
 	rows  []unpublished
 	first bool // when they were added, no row of their key was unpublished
+	begun time.Time
 }
 
 // addSQL is InsertSQL, and tells the ids and whether a row of the key is unpublished that is before them. Of a lane with many unpublished
@@ -34,7 +36,7 @@ func Add(ctx context.Context, p *postgres.Pipeline, rows ...Row) (*Added, error)
 		return nil, nil //nolint:nilnil // Nothing is added.
 	}
 	key := rows[0].PartitionKey
-	added := &Added{lane: Lane(key), rows: make([]unpublished, len(rows))}
+	added := &Added{lane: Lane(key), rows: make([]unpublished, len(rows)), begun: time.Now()}
 	args := pgx.NamedArgs{"key": key, "lane": added.lane}
 	headers, err := arguments(ctx, args, rows)
 	if err != nil {

@@ -75,14 +75,36 @@ func TestWhatComesAfterAnUnpublishedRowIsNotSentBeforeIt(t *testing.T) {
 	relay.Hand(second)
 	require.Eventually(t, func() bool { return out.count() == 2 }, patience, time.Millisecond)
 	assert.Equal(t, upTo(2), out.of("k"))
-	relay.Hand(first) // late: its process was slow
-	_, other := sameLane()
-	key, _ := sameLane()
-	relay.Hand(addTo(t, db, key, 1))
-	relay.Hand(addTo(t, db, other, 1))
-	require.Eventually(t, func() bool { return out.count() >= 4 }, patience, time.Millisecond)
 	relay.stop()
-	assert.Equal(t, upTo(2), firsts(out.of("k")))
+	assert.Zero(t, unpublishedRows(t, db))
+}
+
+// A process that commits and then stands still for a while hands over what was read long ago.
+func TestWhatIsHandedOverLateIsNotPublishedAgain(t *testing.T) {
+	db, out := open(t, database(t)), &wire{}
+	relay := holding(t, db, out, "r")
+	key, other := sameLane()
+	late, later := addTo(t, db, key, 1), addTo(t, db, key, 1)
+	later.begun = later.begun.Add(-2 * handedInTime)
+	later.first = true
+	published := func(count int) {
+		t.Helper()
+		require.Eventually(t, func() bool { return out.count() == count }, patience, time.Millisecond)
+	}
+	relay.Wake(key)
+	published(2)
+	for n := range 3 { // further readings, which find other rows
+		addTo(t, db, other, 1)
+		relay.Wake(other)
+		published(3 + n)
+	}
+	relay.Hand(late)
+	relay.Hand(later)
+	relay.Hand(addTo(t, db, other, 1))
+	published(6)
+	relay.stop()
+	assert.Equal(t, upTo(2), out.of(key))
+	assert.Equal(t, upTo(4), out.of(other))
 	assert.Zero(t, unpublishedRows(t, db))
 }
 
@@ -132,7 +154,7 @@ func TestWhatIsHandedToARelayThatHasLostItsLane(t *testing.T) {
 	stale.mu.Unlock()
 	require.NoError(t, db.Exec(`UPDATE outbox_lanes SET holder = 'next', fence = fence + 1, expires_at = clock_timestamp() + interval '1 hour'`).Error)
 	first := addTo(t, db, "k", 1)
-	workers[first.lane].hand <- first.rows
+	workers[first.lane].hand <- first
 	<-workers[first.lane].done // it has found out by marking
 	require.Equal(t, upTo(1), out.of("k"))
 	require.Equal(t, 1, unpublishedRows(t, db), "it marks nothing")

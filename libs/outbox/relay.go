@@ -118,7 +118,7 @@ func (r *Relay) Hand(added *Added) {
 	}
 	if added.first {
 		select {
-		case w.hand <- added.rows:
+		case w.hand <- added:
 			return
 		default:
 		}

@@ -43,25 +43,35 @@ type worker struct {
 	lane  int16
 	fence int64
 	wake  chan struct{}
-	hand  chan []unpublished // committed rows that may be sent at once
+	hand  chan *Added // committed rows that may be sent at once
 	quit  context.CancelFunc
 	done  chan struct{}
 	ctx   context.Context //nolint:containedctx // the worker's own life, ended by quit
 
 	// Only run uses these.
-	held   map[string]time.Time // until when a key rests
-	readAt time.Time            // when rows were read last
-	readID map[int64]struct{}   // which ones
+	held     map[string]time.Time // until when a key rests
+	readAt   time.Time            // when rows were looked for last
+	readings []reading            // what was read in the last handedInTime
+}
+
+// reading is rows that were read.
+type reading struct {
+	ended time.Time
+	ids   []int64
 }
 
 // handsWaiting is how many transactions' rows wait for a worker; of more it reads.
 const handsWaiting = 64
 
+// handedInTime is how long after their insertion rows may be handed over. A process that commits and then stands still may come with rows
+// that have been read and published meanwhile; of what was read longer ago than this nothing is known any more.
+const handedInTime = time.Second
+
 func newWorker(r *Relay, lane int16, fence int64) *worker {
 	ctx, quit := context.WithCancel(context.Background())
 	return &worker{
 		relay: r, lane: lane, fence: fence, wake: make(chan struct{}, 1), quit: quit, done: make(chan struct{}),
-		hand: make(chan []unpublished, handsWaiting), held: make(map[string]time.Time), ctx: ctx,
+		hand: make(chan *Added, handsWaiting), held: make(map[string]time.Time), ctx: ctx,
 	}
 }
 
@@ -138,8 +148,8 @@ func (w *worker) idle() []unpublished {
 	poll := time.NewTimer(time.Until(w.readAt.Add(w.relay.opts.Poll))) // also while rows are handed over all the time
 	defer poll.Stop()
 	select {
-	case rows := <-w.hand:
-		return w.unread(rows)
+	case added := <-w.hand:
+		return w.unread(added)
 	case <-poll.C:
 	case <-w.wake:
 	case <-w.ctx.Done():
@@ -147,16 +157,37 @@ func (w *worker) idle() []unpublished {
 	return nil
 }
 
-// unread returns rows that were handed over, with all others that wait, but for those that have been read meanwhile. None of them has the key
-// of another, since nothing was unpublished before it.
-func (w *worker) unread(rows []unpublished) []unpublished {
-	for len(w.hand) > 0 && len(rows) < w.relay.opts.Batch {
-		rows = append(rows, <-w.hand...)
+// unread returns rows that were handed over, with all others that wait, but for those that may have been read meanwhile. None of them has the
+// key of another, since nothing was unpublished before it.
+func (w *worker) unread(added *Added) (rows []unpublished) {
+	w.forgetReadings()
+	read := map[int64]bool{}
+	for _, r := range w.readings {
+		for _, id := range r.ids {
+			read[id] = true
+		}
 	}
-	return slices.DeleteFunc(rows, func(row unpublished) bool {
-		_, read := w.readID[row.ID]
-		return read
-	})
+	for {
+		rows = append(rows, w.inTime(added, read)...)
+		if len(w.hand) == 0 || len(rows) >= w.relay.opts.Batch {
+			return rows
+		}
+		added = <-w.hand
+	}
+}
+
+// inTime returns those of the rows that have not been read. Where that can't be known they are read, if there is anything to be read.
+func (w *worker) inTime(added *Added, read map[int64]bool) []unpublished {
+	if time.Since(added.begun) > handedInTime {
+		w.wakeUp()
+		return nil
+	}
+	return slices.DeleteFunc(added.rows, func(row unpublished) bool { return read[row.ID] })
+}
+
+// forgetReadings forgets those that ended before the insertion of anything that is handed over in time.
+func (w *worker) forgetReadings() {
+	w.readings = slices.DeleteFunc(w.readings, func(r reading) bool { return time.Since(r.ended) > handedInTime })
 }
 
 // unpublished is a row as it is read.
@@ -215,9 +246,13 @@ func (w *worker) read(ctx context.Context, limit int) ([]unpublished, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the outbox: %w", err)
 	}
-	w.readID = make(map[int64]struct{}, len(rows))
-	for _, row := range rows {
-		w.readID[row.ID] = struct{}{}
+	w.forgetReadings()
+	if len(rows) > 0 {
+		r := reading{ended: time.Now(), ids: make([]int64, len(rows))}
+		for i, row := range rows {
+			r.ids[i] = row.ID
+		}
+		w.readings = append(w.readings, r)
 	}
 	return rows, nil
 }
