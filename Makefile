@@ -30,6 +30,10 @@ test: ## all tests, on real PostgreSQL, RabbitMQ and LiveKit, with the race dete
 test-unit: ## the tests that need no container
 	@scripts/test unit
 
+.PHONY: chaos
+chaos: ## break everything under load and judge what was seen; SEED=7 MINUTES=30 (see scripts/chaos)
+	@scripts/chaos
+
 .PHONY: lint
 lint: ## formatting, vet, linters, module versions
 	@scripts/lint

@@ -73,3 +73,20 @@ load_env() {
 		[ -n "${!name:-}" ] || export "$name=${BASH_REMATCH[2]}"
 	done <"$root/.env"
 }
+
+# in_engines_container: whether this is a container in which the engine itself runs. Testcontainers takes such a machine for a
+# client of an engine outside, and looks for published ports at the wrong address.
+in_engines_container() {
+	{ [ -e /.dockerenv ] || [ -e /run/.containerenv ]; } && [ -z "${DOCKER_HOST:-}" ] && grep -qsx dockerd /proc/[0-9]*/comm
+}
+
+# is_standin IMAGE: whether the image was built here because no registry answers; then Ryuk's image can't be pulled either.
+is_standin() { [ "$(docker image inspect --format '{{index .Config.Labels "callplane.standin"}}' "$1" 2>/dev/null)" = true ]; }
+
+# prepare_containers: starts the engine where none answers, gets the images, and exports what tests need to start containers of them here.
+prepare_containers() {
+	"$root/scripts/engine"
+	"$root/scripts/images"
+	if is_standin "$POSTGRES_IMAGE"; then export TESTCONTAINERS_RYUK_DISABLED=true; fi
+	if in_engines_container; then export TESTCONTAINERS_HOST_OVERRIDE=localhost; fi
+}

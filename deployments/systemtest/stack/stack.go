@@ -187,17 +187,23 @@ func database(t testing.TB, postgres *testkit.PG, service string) Database {
 func (s *Stack) own(t testing.TB, p *Process) {
 	t.Cleanup(func() {
 		p.End()
-		log := p.Log()
-		if strings.Contains(log, "DATA RACE") {
-			t.Errorf("%s has a data race", p.name)
-		}
-		for _, found := range s.tokens.foundIn(log) {
-			t.Errorf("the log of %s holds a secret: %s", p.name, found)
-		}
+		log := s.inspect(t, p)
 		if t.Failed() {
 			t.Logf("%s logged:\n%s", p.name, log)
 		}
 	})
+}
+
+// inspect holds a log against what may never be in one, and gives it.
+func (s *Stack) inspect(t testing.TB, p *Process) string {
+	log := p.Log()
+	if strings.Contains(log, "DATA RACE") {
+		t.Errorf("%s has a data race", p.name)
+	}
+	for _, found := range s.tokens.foundIn(log) {
+		t.Errorf("the log of %s holds a secret: %s", p.name, found)
+	}
+	return log
 }
 
 // Start starts both services.

@@ -11,8 +11,8 @@ import (
 	"github.com/callplane/callplane/deployments/systemtest/chaos/history"
 )
 
-// doubt is how far the provider's times and ours may be apart: its are in whole seconds.
-const doubt = 3 * time.Second
+// doubt is how far the provider's times and ours may be apart: its are in whole seconds, and what it has answered takes a while to be stored.
+const doubt = 4 * time.Second
 
 // truth: who is shown in a call is listed by the provider, and the other way round, whenever there was time for both to agree; a call that was
 // and is no more is over; and nobody is said to have left who was there all the time.

@@ -154,6 +154,8 @@ type History struct {
 	Moments     []Moment
 	Listed      map[string]map[string]string // who was in which session's room in the end
 	Lanes       map[string]int               // how many lanes the relays of each service hold together, after the last fault
+	Attempts    int                          // that were needed for one thing, at most
+	Longest     time.Duration                // until one thing was answered, over all attempts
 	Unanswered  []Operation                  // what a user gave up, however often it was tried
 	Verified    string                       // what is wrong by the word of the service's own command; "" where nothing is
 	Faults      []Fault
