@@ -51,7 +51,7 @@ func (w *world) chanceOf(name string) *rand.Rand {
 	for _, c := range name {
 		number = number*31 + uint64(c)
 	}
-	return rand.New(rand.NewPCG(*seed, number)) //nolint:gosec // It has to be the same each time.
+	return rand.New(rand.NewPCG(*seed, number))
 }
 
 // try does something once, and takes down what came of it.
@@ -94,7 +94,7 @@ func (u *user) insist(
 			u.w.recorder.Note(func(h *history.History) { h.Unanswered = append(h.Unanswered, o) })
 			return o, fmt.Errorf("%s %s: %w for %s: %s", u.name, o.Kind, errGivenUp, patience(), o.Code)
 		}
-		time.Sleep(pause/2 + time.Duration(u.chance.Int64N(int64(pause)))) //nolint:forbidigo // A client's pause before it tries again.
+		rest(ctx, pause/2+time.Duration(u.chance.Int64N(int64(pause))))
 		pause = min(2*pause, maxPause)
 	}
 }
@@ -162,4 +162,12 @@ func (u *user) change(ctx context.Context, id string, next func() (history.Chang
 		}
 		return err
 	})
+}
+
+// rest waits a while, as whoever asks does.
+func rest(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
+	}
 }

@@ -82,7 +82,7 @@ func (w *world) newCall(t *testing.T, line int) *call {
 // anyFate loses, delays, refuses and doubles webhooks by chance.
 func (c *call) anyFate() func(stack.Webhook) stack.Fate {
 	fates := []stack.Fate{stack.Pass, stack.Pass, stack.Pass, stack.Lose, stack.Lose, stack.Refuse, stack.Delay, stack.Twice}
-	chance := rand.New(rand.NewPCG(c.chance.Uint64(), 0)) //nolint:gosec // It has to be the same each time.
+	chance := rand.New(rand.NewPCG(c.chance.Uint64(), 0))
 	var mu sync.Mutex
 	return func(stack.Webhook) stack.Fate {
 		mu.Lock()

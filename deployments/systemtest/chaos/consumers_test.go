@@ -172,7 +172,7 @@ func (h *heard) Read(p []byte) (int, error) {
 	if n > 0 {
 		h.alive.Reset(silence)
 	}
-	return n, err //nolint:wrapcheck // io.EOF has to stay what it is.
+	return n, err
 }
 
 // take notes one event.

@@ -41,7 +41,7 @@ func TestMain(m *testing.M) {
 // TestChaos breaks everything under load, and holds what was seen to the checker's rules.
 func TestChaos(t *testing.T) {
 	if *seed == 0 {
-		*seed = rand.Uint64N(1_000_000) //nolint:gosec // Not a secret.
+		*seed = rand.Uint64N(1_000_000)
 	}
 	length := time.Duration(*minutes * float64(time.Minute))
 	targets := schedule.Everything(replicas)

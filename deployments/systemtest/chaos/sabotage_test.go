@@ -40,7 +40,7 @@ func patched(t *testing.T, sabotage string) map[string]string {
 	t.Helper()
 	patch, err := filepath.Abs(filepath.Join("sabotage", sabotage+".patch"))
 	require.NoError(t, err)
-	text, err := os.ReadFile(patch) //nolint:gosec // One of ours.
+	text, err := os.ReadFile(patch)
 	require.NoError(t, err)
 	dir, replaced := t.TempDir(), map[string]string{}
 	for line := range strings.Lines(string(text)) {
@@ -49,7 +49,7 @@ func patched(t *testing.T, sabotage string) map[string]string {
 			continue
 		}
 		original := filepath.Join(testkit.Root(), name)
-		source, err := os.ReadFile(original) //nolint:gosec // As above.
+		source, err := os.ReadFile(original)
 		require.NoError(t, err)
 		copied := filepath.Join(dir, name)
 		require.NoError(t, os.MkdirAll(filepath.Dir(copied), 0o750))
@@ -57,15 +57,15 @@ func patched(t *testing.T, sabotage string) map[string]string {
 		replaced[original] = copied
 	}
 	require.NotEmpty(t, replaced, "%s changes nothing", patch)
-	apply := exec.CommandContext(t.Context(), "git", "apply", patch) //nolint:gosec // As above.
+	apply := exec.CommandContext(t.Context(), "git", "apply", patch)
 	apply.Dir = dir
 	apply.Env = append(os.Environ(), "GIT_CEILING_DIRECTORIES="+filepath.Dir(dir)) // It is no part of any repository.
 	output, err := apply.CombinedOutput()
 	require.NoError(t, err, "%s does not fit any more: %s", patch, output)
 	for original, copied := range replaced {
-		before, err := os.ReadFile(original) //nolint:gosec // As above.
+		before, err := os.ReadFile(original)
 		require.NoError(t, err)
-		after, err := os.ReadFile(copied) //nolint:gosec // As above.
+		after, err := os.ReadFile(copied)
 		require.NoError(t, err)
 		require.NotEqual(t, string(before), string(after), "%s was not changed", original)
 	}

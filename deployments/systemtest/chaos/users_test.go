@@ -69,7 +69,7 @@ func (w *world) oneTable(ctx context.Context, table int) error {
 				if err := guest.act(ctx, id); err != nil {
 					return err
 				}
-				time.Sleep(time.Duration(guest.chance.Int64N(int64(userPause)))) //nolint:forbidigo // A user's pace.
+				rest(ctx, time.Duration(guest.chance.Int64N(int64(userPause))))
 			}
 			return nil
 		})

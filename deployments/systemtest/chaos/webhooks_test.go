@@ -67,7 +67,7 @@ func (w *world) simulateOne(ctx context.Context, line int) error {
 				return err
 			}
 		}
-		time.Sleep(time.Duration(alice.chance.Int64N(int64(webhookPause)))) //nolint:forbidigo // A provider's pace.
+		rest(ctx, time.Duration(alice.chance.Int64N(int64(webhookPause))))
 	}
 	return nil
 }
@@ -88,7 +88,7 @@ func (w *world) sendUntilTaken(ctx context.Context, u *user, body []byte) error 
 		case time.Since(began) > patience():
 			return fmt.Errorf("%w a webhook: %d %w", errGivenUp, answer.Status, err)
 		}
-		time.Sleep(minPause + time.Duration(u.chance.Int64N(int64(maxPause)))) //nolint:forbidigo // A provider's pause before it tries again.
+		rest(ctx, minPause+time.Duration(u.chance.Int64N(int64(maxPause))))
 	}
 }
 
@@ -110,6 +110,6 @@ func (w *world) token(ctx context.Context, user, session string) (callplane.Toke
 		case time.Since(began) > patience():
 			return token, fmt.Errorf("%w for a token: %w", errGivenUp, err)
 		}
-		time.Sleep(minPause) //nolint:forbidigo // A client's pause before it tries again.
+		rest(ctx, minPause)
 	}
 }
