@@ -148,9 +148,6 @@ func (c *call) comes(user string) {
 	if err != nil {
 		return // The room is being deleted at this moment, LiveKit is away, or somebody put them out.
 	}
-	if before := c.people[user]; before != nil && !before.Over() {
-		c.Cleanup(func() { before.Kill(c) })
-	}
 	c.people[user] = p
 	if c.chance.IntN(3) > 0 {
 		_ = p.TryPublish(c)

@@ -31,7 +31,7 @@ const (
 // Whoever is lost is waited for a short time, and calls are compared seldom: so a window often ends between two comparisons, and what then
 // counts is that LiveKit is asked. A room outlives its last one by little, so that calls end within the run.
 var bridgeSettings = map[string]string{
-	"RECONNECT_WINDOW": "6s", "RECONCILE_INTERVAL": "20s", "ROOM_DEPARTURE_TIMEOUT": "8s", "LOG_LEVEL": "info",
+	"RECONNECT_WINDOW": "6s", "RECONCILE_INTERVAL": "12s", "ROOM_DEPARTURE_TIMEOUT": "8s", "LOG_LEVEL": "info",
 }
 
 // world is everything that a run has.
