@@ -208,7 +208,7 @@ func (w *world) remindersAreSet(ctx context.Context) error {
 		}
 		asked, done := 0, 0
 		for _, e := range log {
-			if isReminder(e) {
+			if checker.IsReminder(e) {
 				asked++
 			}
 			if e.Type == events.ActionExecuted {
@@ -274,13 +274,4 @@ func (w *world) streamsAreWhole(context.Context) error {
 		}
 	}
 	return nil
-}
-
-// isReminder says whether an event asks the orchestrator to do something.
-func isReminder(e callplane.Event) bool {
-	if e.Type != events.TranscriptFinal {
-		return false
-	}
-	said, err := events.DecodePayload[events.TranscriptFinalPayload](e.Envelope)
-	return err == nil && strings.HasPrefix(said.Text, checker.Reminder)
 }

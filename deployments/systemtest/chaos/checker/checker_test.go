@@ -207,12 +207,12 @@ var breaks = map[string]struct {
 	}},
 	"a change is logged under two ids": {checker.Once, func(t *testing.T, r run) {
 		s := r.Sessions[r.table]
-		again := event(t, r.table, 7, events.CallUpdated, sec(5), json.RawMessage(s.Log[1].Payload))
+		again := event(t, r.table, 7, events.CallUpdated, sec(5), s.Log[1].Payload)
 		s.Log = append(slices.Clone(s.Log), again)
 	}},
 	"a title is logged under two ids": {checker.Once, func(t *testing.T, r run) {
 		s := r.Sessions[r.table]
-		again := event(t, r.table, 7, events.CallUpdated, sec(5), json.RawMessage(s.Log[5].Payload))
+		again := event(t, r.table, 7, events.CallUpdated, sec(5), s.Log[5].Payload)
 		s.Log = append(slices.Clone(s.Log), again)
 	}},
 	"a creation makes two sessions": {checker.Once, func(_ *testing.T, r run) {
@@ -234,7 +234,7 @@ var breaks = map[string]struct {
 	}},
 	"the log ends twice": {checker.Folded, func(t *testing.T, r run) {
 		s := r.Sessions[r.call]
-		again := event(t, r.call, 7, events.CallEnded, sec(40), json.RawMessage(s.Log[5].Payload))
+		again := event(t, r.call, 7, events.CallEnded, sec(40), s.Log[5].Payload)
 		s.Log = append(slices.Clone(s.Log), again)
 	}},
 	"the service's own command finds something": {checker.Folded, func(_ *testing.T, r run) { r.Verified = "1 differs" }},

@@ -95,51 +95,69 @@ func emitter(t events.Type) string {
 	}
 }
 
+// arrivals are what the broker gave.
+type arrivals struct {
+	first map[string]events.Accepted // by event id
+	times map[string]int             // by event id
+	order map[string][]string        // first arrivals by session and emitter
+}
+
+func arrivalsOf(h *history.History, report reporter) arrivals {
+	a := arrivals{map[string]events.Accepted{}, map[string]int{}, map[string][]string{}}
+	for _, e := range h.Published {
+		a.times[e.EventID]++
+		before, again := a.first[e.EventID]
+		switch {
+		case !again:
+			a.first[e.EventID] = e
+			key := e.SessionID + emitter(e.Type)
+			a.order[key] = append(a.order[key], e.EventID)
+		case before.Digest != e.Digest:
+			report(e.SessionID, "%s %s was published with two contents", e.Type, e.EventID)
+		}
+	}
+	return a
+}
+
 // told: what is logged was published, with the same content, and what was published is logged or set aside. Each emitter's events arrive for
 // the first time in the order of the log. After the last fault nothing is published twice.
 func told(h *history.History, report reporter) {
-	published := map[string]events.Accepted{}
-	order := map[string][]string{} // first arrivals by session and emitter
-	times := map[string]int{}
-	for _, e := range h.Published {
-		times[e.EventID]++
-		if before, again := published[e.EventID]; again {
-			if before.Digest != e.Digest {
-				report(e.SessionID, "%s %s was published with two contents", e.Type, e.EventID)
-			}
-			continue
-		}
-		published[e.EventID] = e
-		key := e.SessionID + emitter(e.Type)
-		order[key] = append(order[key], e.EventID)
-	}
+	a := arrivalsOf(h, report)
 	logged := map[string]bool{}
 	for id, s := range h.Sessions {
-		inLog := map[string][]string{}
-		for i, e := range s.Log {
+		for _, e := range s.Log {
 			logged[e.EventID] = true
-			key := id + emitter(e.Type)
-			inLog[key] = append(inLog[key], e.EventID)
-			copied, there := published[e.EventID]
-			switch {
-			case !there:
-				report(id, "event %d (%s %s) was not published", i+1, e.Type, e.EventID)
-			case !sameJSON(string(copied.Raw), string(e.Raw)):
-				report(id, "event %d (%s %s) was published with other content", i+1, e.Type, e.EventID)
-			case s.Setting == history.Calm && times[e.EventID] > 1:
-				report(id, "event %d (%s %s) was published %d times while nothing was broken", i+1, e.Type, e.EventID, times[e.EventID])
-			}
 		}
-		for key, ids := range inLog {
-			arrived := slices.DeleteFunc(slices.Clone(order[key]), func(id string) bool { return !logged[id] })
-			if len(arrived) == len(ids) && !slices.Equal(arrived, ids) {
-				report(id, "what %s told arrived in the order %v, and is logged in the order %v", strings.TrimPrefix(key, id), arrived, ids)
-			}
-		}
+		a.tell(id, s, report)
 	}
-	for eventID, e := range published {
+	for eventID, e := range a.first {
 		if _, aside := h.Quarantined[eventID]; !logged[eventID] && !aside && h.Sessions[e.SessionID] != nil {
 			report(e.SessionID, "%s %s was published and is neither logged nor set aside", e.Type, eventID)
+		}
+	}
+}
+
+// tell holds one log to what has arrived of it.
+func (a arrivals) tell(id string, s *history.Session, report reporter) {
+	inLog, logged := map[string][]string{}, map[string]bool{}
+	for i, e := range s.Log {
+		logged[e.EventID] = true
+		key := id + emitter(e.Type)
+		inLog[key] = append(inLog[key], e.EventID)
+		copied, there := a.first[e.EventID]
+		switch times := a.times[e.EventID]; {
+		case !there:
+			report(id, "event %d (%s %s) was not published", i+1, e.Type, e.EventID)
+		case !sameJSON(string(copied.Raw), string(e.Raw)):
+			report(id, "event %d (%s %s) was published with other content", i+1, e.Type, e.EventID)
+		case s.Setting == history.Calm && times > 1:
+			report(id, "event %d (%s %s) was published %d times while nothing was broken", i+1, e.Type, e.EventID, times)
+		}
+	}
+	for key, ids := range inLog {
+		arrived := slices.DeleteFunc(slices.Clone(a.order[key]), func(id string) bool { return !logged[id] })
+		if len(arrived) == len(ids) && !slices.Equal(arrived, ids) {
+			report(id, "what %s told arrived in the order %v, and is logged in the order %v", strings.TrimPrefix(key, id), arrived, ids)
 		}
 	}
 }
@@ -162,23 +180,17 @@ func reminded(h *history.History, report reporter) {
 		var asked []string
 		proposed, executed := map[string]int{}, map[string]int{}
 		for _, e := range s.Log {
-			switch e.Type {
-			case events.TranscriptFinal:
-				if p, err := payloadOf[events.TranscriptFinalPayload](e); err == nil && strings.HasPrefix(p.Text, Reminder) {
-					asked = append(asked, e.EventID)
+			cause := causeOf(e)
+			switch {
+			case IsReminder(e):
+				asked = append(asked, e.EventID)
+			case e.Type == events.ActionProposed:
+				proposed[cause]++
+			case e.Type == events.ActionExecuted:
+				executed[cause]++
+				if proposed[cause] == 0 {
+					report(id, "what %s asked for was done before it was proposed", cause)
 				}
-			case events.ActionProposed:
-				if p, err := payloadOf[events.ActionProposedPayload](e); err == nil && p.CausedBy != nil {
-					proposed[*p.CausedBy]++
-				}
-			case events.ActionExecuted:
-				if p, err := payloadOf[events.ActionExecutedPayload](e); err == nil && p.CausedBy != nil {
-					executed[*p.CausedBy]++
-					if proposed[*p.CausedBy] == 0 {
-						report(id, "what %s asked for was done before it was proposed", *p.CausedBy)
-					}
-				}
-			default:
 			}
 		}
 		for _, cause := range asked {
@@ -187,4 +199,22 @@ func reminded(h *history.History, report reporter) {
 			}
 		}
 	}
+}
+
+// IsReminder says whether an event asks the orchestrator to do something.
+func IsReminder(e callplane.Event) bool {
+	if e.Type != events.TranscriptFinal {
+		return false
+	}
+	said, err := payloadOf[events.TranscriptFinalPayload](e)
+	return err == nil && strings.HasPrefix(said.Text, Reminder)
+}
+
+// causeOf is the event that an action answers, "" where it names none.
+func causeOf(e callplane.Event) string {
+	var payload struct {
+		CausedBy string `json:"causedBy"`
+	}
+	_ = json.Unmarshal(e.Payload, &payload) // What can't be read names none.
+	return payload.CausedBy
 }

@@ -24,26 +24,31 @@ func truth(h *history.History, report reporter) {
 		}
 	}
 	for id, s := range h.Sessions {
-		if s.Setting != history.Called && s.Setting != history.Replayed {
-			continue
+		if s.Setting == history.Called || s.Setting == history.Replayed {
+			endsWhereLiveKitIs(h, id, s, report)
 		}
-		connected := false
-		for _, e := range s.Log {
-			connected = connected || e.Type == events.CallConnected
-			if e.Type == events.CallParticipantLeft {
-				stillThere(h, id, e, report)
-			}
+	}
+}
+
+// endsWhereLiveKitIs holds a session with a call to LiveKit's last word, and each departure to what was listed around it.
+func endsWhereLiveKitIs(h *history.History, id string, s *history.Session, report reporter) {
+	connected := false
+	for _, e := range s.Log {
+		connected = connected || e.Type == events.CallConnected
+		if e.Type == events.CallParticipantLeft {
+			stillThere(h, id, e, report)
 		}
-		over := s.Final.Status == string(events.StatusEnded) || s.Final.Status == string(events.StatusFailed)
-		if room, there := h.Listed[id]; connected && !there && !over {
-			report(id, "LiveKit has no room for it, and it is %s", s.Final.Status)
-		} else if there && over {
-			report(id, "it is %s, and LiveKit has a room for it with %v", s.Final.Status, room)
-		}
-		for _, p := range s.Final.Participants {
-			if _, there := h.Listed[id][p.Identity]; p.Status != "left" && !there {
-				report(id, "%s is shown as %s, and LiveKit does not list them", p.Identity, p.Status)
-			}
+	}
+	room, there := h.Listed[id]
+	switch over := final(events.Status(s.Final.Status)); {
+	case connected && !there && !over:
+		report(id, "LiveKit has no room for it, and it is %s", s.Final.Status)
+	case there && over:
+		report(id, "it is %s, and LiveKit has a room for it with %v", s.Final.Status, room)
+	}
+	for _, p := range s.Final.Participants {
+		if _, there := room[p.Identity]; p.Status != "left" && !there {
+			report(id, "%s is shown as %s, and LiveKit does not list them", p.Identity, p.Status)
 		}
 	}
 }

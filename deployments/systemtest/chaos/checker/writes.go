@@ -68,30 +68,26 @@ func (p positions) written(o history.Operation) (at int, there, wrote bool) {
 
 // acknowledged: what was answered with success is in its session's log, and what was refused is not.
 func acknowledged(h *history.History, report reporter) {
-	found := map[string]positions{}
-	for id, s := range h.Sessions {
-		found[id] = positionsIn(s.Log)
-	}
 	done := map[string]bool{}
 	for _, o := range h.Operations {
 		done[o.Key] = done[o.Key] || o.Key != "" && o.Verdict == history.Done
 	}
-	for _, o := range h.Operations {
-		if o.Session == "" || o.Verdict == history.Unknown {
+	for id, operations := range bySession(h) {
+		s := h.Sessions[id]
+		if s == nil || len(s.Log) == 0 {
+			report(id, "%s was answered at %s, and there is no such session", operations[0].Kind, at(operations[0].Returned))
 			continue
 		}
-		p, made := found[o.Session]
-		if !made || len(h.Sessions[o.Session].Log) == 0 {
-			report(o.Session, "%s was answered at %s, and there is no such session", o.Kind, at(o.Returned))
-			continue
-		}
-		_, there, wrote := p.written(o)
-		switch {
-		case !wrote:
-		case o.Verdict == history.Done && !there:
-			report(o.Session, "%s of %s by %s was acknowledged at %s and is not in the log", o.Kind, what(o), o.Client, at(o.Returned))
-		case o.Verdict == history.Refused && there && o.Change.Status == "" && !done[o.Key]:
-			report(o.Session, "%s of %s by %s was refused (%s) at %s and is in the log", o.Kind, what(o), o.Client, o.Code, at(o.Returned))
+		p := positionsIn(s.Log)
+		for _, o := range operations {
+			_, there, wrote := p.written(o)
+			switch {
+			case !wrote:
+			case o.Verdict == history.Done && !there:
+				report(id, "%s of %s by %s was acknowledged at %s and is not in the log", o.Kind, what(o), o.Client, at(o.Returned))
+			case o.Verdict == history.Refused && there && o.Change.Status == "" && !done[o.Key]:
+				report(id, "%s of %s by %s was refused (%s) at %s and is in the log", o.Kind, what(o), o.Client, o.Code, at(o.Returned))
+			}
 		}
 	}
 }
