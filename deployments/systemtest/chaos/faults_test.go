@@ -95,6 +95,9 @@ func (w *world) end(t *testing.T, f schedule.Fault) {
 		require.NoError(t, w.links[f.Target].heal(f.Kind))
 	case schedule.Fill:
 		w.disks[f.Target].Free(t)
+		if f.Target == schedule.Broker {
+			w.servers[f.Target].Kill(t) // Quorum queues that could not write stay down until their node is started again (tried with 4.0.5).
+		}
 		w.servers[f.Target].Revive(t)
 	case schedule.Roll:
 	}
