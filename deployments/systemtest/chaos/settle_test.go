@@ -27,6 +27,7 @@ const (
 	calmChanges  = 12
 	drainTime    = 60 * time.Second
 	sayEvery     = 10 * time.Second
+	impatience   = 20 * time.Second // the same for services that something is left out of: they may never come to their end
 	collectTime  = time.Minute
 )
 
@@ -71,6 +72,9 @@ func (w *world) settle(t *testing.T) {
 // wait waits until a check returns nil, or for so long, and says what it waits for.
 func (w *world) wait(t *testing.T, atMost time.Duration, check func(ctx context.Context) error) {
 	t.Helper()
+	if *wrong != "" {
+		atMost = min(atMost, impatience)
+	}
 	ctx, cancel := context.WithTimeout(t.Context(), atMost)
 	defer cancel()
 	said := time.Now()
