@@ -272,6 +272,9 @@ var breaks = map[string]struct {
 	"a change was done in spite of its precondition": {checker.Linearizable, func(_ *testing.T, r run) {
 		r.Operations[4].Change.IfMatch = 1
 	}},
+	"what came to no answer is seen before it was asked for": {checker.Linearizable, func(_ *testing.T, r run) {
+		r.Operations[1].Verdict, r.Operations[1].View, r.Operations[1].Called = history.Unknown, history.View{}, sec(2.5)
+	}},
 	"a change was refused for no reason": {checker.Linearizable, func(_ *testing.T, r run) { r.Operations[5].Change.IfMatch = 3 }},
 	"an event was not published":         {checker.Told, func(_ *testing.T, r run) { r.Published = r.Published[1:] }},
 	"something was published that is not logged": {checker.Told, func(_ *testing.T, r run) {
@@ -328,6 +331,21 @@ func TestEachRuleCanBeBroken(t *testing.T) {
 	for _, rule := range checker.Rules() {
 		require.True(t, broken[rule], "no history breaks the rule %q", rule)
 	}
+}
+
+// However much comes to no answer, an order is found soon.
+func TestMuchThatWasNotAnswered(t *testing.T) {
+	t.Parallel()
+	r := newRun(t)
+	for n := range 200 {
+		r.Operations = append(r.Operations, history.Operation{
+			Client: "c", Session: r.table, Kind: history.Patch, Called: sec(1.6), Returned: sec(1.7), Verdict: history.Unknown,
+			Change: history.Change{Number: 100 + n},
+		})
+	}
+	began := time.Now()
+	require.Empty(t, checker.Check(r.History))
+	require.Less(t, time.Since(began), 10*time.Second)
 }
 
 // What came to no answer may have been done, at any time, or not.

@@ -7,6 +7,8 @@ import (
 
 	"github.com/anishathalye/porcupine"
 
+	"github.com/callplane/callplane/contracts/events"
+	"github.com/callplane/callplane/deployments/systemtest/callplane"
 	"github.com/callplane/callplane/deployments/systemtest/chaos/history"
 )
 
@@ -97,7 +99,7 @@ func (s session) step(o history.Operation) (bool, session) {
 			return s.made && code == o.Code, s
 		case history.Unknown: // Where it was not done, it is as if it were done after all that was seen.
 		}
-		return s.made, after
+		return s.made && (o.View.Version == 0 || after.version == o.View.Version), after
 	default:
 		return true, s // What services say changes nothing of the session.
 	}
@@ -111,11 +113,33 @@ func linearizable(h *history.History, report reporter) {
 		if s == nil || s.Setting != history.Table {
 			continue
 		}
-		ops := operationsOf(operations)
+		ops := operationsOf(decided(operations, s.Log))
 		if porcupine.CheckOperationsTimeout(model, ops, searchTime) == porcupine.Illegal {
 			report(id, "no order of its %d operations explains the answers:\n    %s", len(ops), strings.Join(answersOf(ops), "\n    "))
 		}
 	}
+}
+
+// decided leaves out what came to no answer and is not in the log, and says of what is there which version it made. Otherwise the search would
+// have to try everything that came to no answer at each moment since. A change of the status stays open: another may have made it as well.
+func decided(operations []history.Operation, log []callplane.Event) []history.Operation {
+	p := positionsIn(log)
+	var all []history.Operation
+	for _, o := range operations {
+		if o.Kind == history.Patch && o.Verdict == history.Unknown && o.Change.Status == "" {
+			position, there, _ := p.written(o)
+			if !there {
+				continue
+			}
+			made, err := payloadOf[events.CallUpdatedPayload](log[position])
+			if err != nil {
+				continue // which is told by another rule
+			}
+			o.View.Version = made.SessionVersion
+		}
+		all = append(all, o)
+	}
+	return all
 }
 
 func operationsOf(all []history.Operation) []porcupine.Operation {
