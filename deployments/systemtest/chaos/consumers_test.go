@@ -51,7 +51,9 @@ func (c *consumers) end() []history.Stream {
 	defer c.mu.Unlock()
 	streams := make([]history.Stream, 0, len(c.all))
 	for _, one := range c.all {
+		one.mu.Lock() // Its tail may be over at this moment.
 		streams = append(streams, one.Stream)
+		one.mu.Unlock()
 	}
 	return streams
 }
