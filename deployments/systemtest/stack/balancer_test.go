@@ -28,7 +28,7 @@ func TestABalancer(t *testing.T) {
 	ask := func() string {
 		res, err := client.Get("http://" + address)
 		require.NoError(t, err)
-		defer res.Body.Close()
+		defer res.Body.Close() //nolint:errcheck // Only read from.
 		answer, err := io.ReadAll(res.Body)
 		require.NoError(t, err)
 		return string(answer)
