@@ -58,7 +58,8 @@ func newWorld(t *testing.T, sabotage string) *world {
 	}
 	database := testkit.OwnPostgresOn(t, w.disks[schedule.Database])
 	broker := testkit.OwnRabbitOn(t, w.disks[schedule.Broker])
-	w.Stack = stack.Prepare(t, broker, stack.OnPostgres(database), stack.WithWebhookProxy(), stack.WithBridge(bridgeSettings))
+	w.Stack = stack.Prepare(t, broker, stack.OnPostgres(database), stack.WithWebhookProxy(), stack.WithBridge(bridgeSettings),
+		stack.WithoutCheck())
 	w.servers = map[string]*testkit.Container{
 		schedule.Database: database.Container, schedule.Broker: broker.Container, schedule.LiveKit: w.LiveKit.Container,
 	}
