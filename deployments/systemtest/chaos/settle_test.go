@@ -27,7 +27,7 @@ const (
 	calmChanges  = 12
 	drainTime    = 60 * time.Second
 	sayEvery     = 10 * time.Second
-	impatience   = 20 * time.Second // the same for services that something is left out of: they may never come to their end
+	impatience   = 8 * time.Second // the same for services that something is left out of: they may never come to their end
 	collectTime  = time.Minute
 )
 
