@@ -34,6 +34,10 @@ test-unit: ## the tests that need no container
 bench: ## measure speed and size beside their floors; ONLY=create,get for parts, REPEAT=5, PROFILE=1
 	@ONLY="$(ONLY)" REPEAT="$(REPEAT)" PROFILE="$(PROFILE)" scripts/bench
 
+.PHONY: chaos
+chaos: ## break everything under load and judge what was seen; SEED=7 MINUTES=30 (see scripts/chaos)
+	@scripts/chaos
+
 .PHONY: lint
 lint: ## formatting, vet, linters, module versions
 	@scripts/lint

@@ -83,8 +83,11 @@ in_engines_container() {
 # is_standin IMAGE: whether the image was built here because no registry answers; then Ryuk's image can't be pulled either.
 is_standin() { [ "$(docker image inspect --format '{{index .Config.Labels "callplane.standin"}}' "$1" 2>/dev/null)" = true ]; }
 
-# testcontainers_settings: exports what the containers of tests need on this machine.
-testcontainers_settings() {
+# prepare_containers [KEY...]: starts the engine where none answers, gets the images (all, or those of the keys), and exports what tests need to
+# start containers of them here.
+prepare_containers() {
+	"$root/scripts/engine"
+	"$root/scripts/images" "$@"
 	if is_standin "$POSTGRES_IMAGE"; then export TESTCONTAINERS_RYUK_DISABLED=true; fi
 	if in_engines_container; then export TESTCONTAINERS_HOST_OVERRIDE=localhost; fi
 }

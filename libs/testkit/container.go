@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/mount"
 	"github.com/moby/moby/api/types/network"
 	"github.com/testcontainers/testcontainers-go"
 )
@@ -21,12 +22,13 @@ const startTimeout = 2 * time.Minute
 
 // spec is what a container is started from.
 type spec struct {
-	image string
-	env   map[string]string
-	cmd   []string
-	files map[string]string // content by path in the container
-	ports map[string]int    // port on the host's loopback by port in the container ("5432/tcp")
-	ready func(ctx context.Context) error
+	image  string
+	env    map[string]string
+	cmd    []string
+	files  map[string]string // content by path in the container
+	ports  map[string]int    // port on the host's loopback by port in the container ("5432/tcp")
+	mounts []mount.Mount
+	ready  func(ctx context.Context) error
 }
 
 // Container is a running server, reachable on the same ports of 127.0.0.1 over stops and starts.
@@ -86,6 +88,7 @@ func (s spec) options() []testcontainers.ContainerCustomizer {
 		testcontainers.WithLabels(map[string]string{ownerLabel: owner()}),
 		testcontainers.WithHostConfigModifier(func(host *container.HostConfig) {
 			host.PortBindings = bindings
+			host.Mounts = append(host.Mounts, s.mounts...)
 			host.ExtraHosts = []string{containerHost + ":host-gateway"}
 		}),
 		testcontainers.WithLogger(silent{}),

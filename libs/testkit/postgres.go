@@ -55,8 +55,22 @@ func Postgres(t testing.TB) *PG {
 // OwnPostgres starts a server for this test alone, which may stop, kill or pause it.
 func OwnPostgres(t testing.TB) *PG {
 	t.Helper()
+	return ownPostgres(t)
+}
+
+// OwnPostgresOn is OwnPostgres with the data on a disk of at least 256 MiB.
+func OwnPostgresOn(t testing.TB, disk *Disk) *PG {
+	t.Helper()
+	return ownPostgres(t, func(s *spec) {
+		s.mounts = append(s.mounts, disk.at("/var/lib/postgresql/data"))
+		s.cmd = append(s.cmd, "-c", "max_wal_size=64MB") // By itself the log of changes takes more than such a disk has.
+	})
+}
+
+func ownPostgres(t testing.TB, change ...func(*spec)) *PG {
+	t.Helper()
 	needMain(t)
-	pg, err := startPG(t.Context())
+	pg, err := startPG(t.Context(), change...)
 	if err != nil {
 		t.Fatalf("testkit: PostgreSQL: %v", err)
 	}
@@ -73,7 +87,7 @@ func newPG(admin *url.URL, secret lookup) (*PG, error) {
 }
 
 // startPG starts a container that is initialized by the files of deployments/postgres.
-func startPG(ctx context.Context) (*PG, error) {
+func startPG(ctx context.Context, change ...func(*spec)) (*PG, error) {
 	pins, err := readEnvFile(filepath.Join(Root(), "deployments", "versions.env"))
 	if err != nil {
 		return nil, err
@@ -100,6 +114,9 @@ func startPG(ctx context.Context) (*PG, error) {
 	}
 	if err := pg.addInit(&start); err != nil {
 		return nil, err
+	}
+	for _, c := range change {
+		c(&start)
 	}
 	pg.Container, err = run(ctx, start)
 	return pg, err

@@ -74,8 +74,22 @@ func Rabbit(t testing.TB) *Broker {
 // OwnRabbit starts a broker for this test alone, which may stop, kill or pause it.
 func OwnRabbit(t testing.TB) *Broker {
 	t.Helper()
+	return ownRabbit(t)
+}
+
+// OwnRabbitOn is OwnRabbit with the data on a disk of at least 256 MiB. Like all disks it can be full, which the broker sees coming: it takes
+// nothing more when 50 MB are left.
+func OwnRabbitOn(t testing.TB, disk *Disk) *Broker {
+	t.Helper()
+	return ownRabbit(t, func(s *spec) {
+		s.mounts = append(s.mounts, disk.at("/var/lib/rabbitmq"))
+	})
+}
+
+func ownRabbit(t testing.TB, change ...func(*spec)) *Broker {
+	t.Helper()
 	needMain(t)
-	broker, err := startBroker(t.Context())
+	broker, err := startBroker(t.Context(), change...)
 	if err != nil {
 		t.Fatalf("testkit: RabbitMQ: %v", err)
 	}
@@ -84,7 +98,7 @@ func OwnRabbit(t testing.TB) *Broker {
 }
 
 // startBroker starts a container with the files of deployments/rabbitmq where compose mounts them.
-func startBroker(ctx context.Context) (*Broker, error) {
+func startBroker(ctx context.Context, change ...func(*spec)) (*Broker, error) {
 	pins, err := readEnvFile(filepath.Join(Root(), "deployments", "versions.env"))
 	if err != nil {
 		return nil, err
@@ -104,12 +118,16 @@ func startBroker(ctx context.Context) (*Broker, error) {
 	if err != nil {
 		return nil, err
 	}
-	broker.Container, err = run(ctx, spec{
+	start := spec{
 		image: pins["RABBITMQ_IMAGE"],
 		files: files,
 		ports: map[string]int{"5672/tcp": amqp, "15672/tcp": management},
 		ready: broker.ping,
-	})
+	}
+	for _, c := range change {
+		c(&start)
+	}
+	broker.Container, err = run(ctx, start)
 	return broker, err
 }
 

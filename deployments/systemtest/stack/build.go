@@ -2,6 +2,7 @@ package stack
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -65,6 +66,29 @@ func Binary(t testing.TB, name string) string {
 		t.Fatal(err)
 	}
 	return filepath.Join(dir, name)
+}
+
+// BinaryWith gives the path of a service's binary in whose build other files stand in for some of its own: their paths by those of the files that
+// they replace, as go build -overlay has it.
+func BinaryWith(t testing.TB, name string, replaced map[string]string) string {
+	t.Helper()
+	dir, err := folder()
+	if err != nil {
+		t.Fatal(err)
+	}
+	overlay, err := json.Marshal(map[string]any{"Replace": replaced})
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(dir, name+"-overlay.json")
+	if err := os.WriteFile(file, overlay, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	changed := name + "-changed"
+	if err := build(filepath.Join("services", name), changed, "./cmd/"+name, race, "-overlay", file); err != nil {
+		t.Fatal(err)
+	}
+	return filepath.Join(dir, changed)
 }
 
 func makeFolder() (string, error) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -101,6 +102,13 @@ func (o *Observer) Of(sessionID string) []events.Accepted {
 		}
 	}
 	return got
+}
+
+// All gives the events that came so far, in order, also those that came again.
+func (o *Observer) All() []events.Accepted {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return slices.Clone(o.got)
 }
 
 // Count is how many messages of the type came so far.

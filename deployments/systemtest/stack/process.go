@@ -82,6 +82,18 @@ func (p *Process) Kill(t testing.TB) {
 	p.Wait(t, stopPatience)
 }
 
+// Pause has the process stand still where it is (SIGSTOP), until Resume: its connections stay open and it answers nothing.
+func (p *Process) Pause(t testing.TB) {
+	t.Helper()
+	p.signal(t, syscall.SIGSTOP)
+}
+
+// Resume lets a paused process go on.
+func (p *Process) Resume(t testing.TB) {
+	t.Helper()
+	p.signal(t, syscall.SIGCONT)
+}
+
 // Wait waits until the process has ended by itself and gives its exit code, -1 when a signal ended it.
 func (p *Process) Wait(t testing.TB, patience time.Duration) int {
 	t.Helper()

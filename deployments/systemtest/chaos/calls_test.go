@@ -1,0 +1,193 @@
+//go:build integration
+
+package chaos
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/livekit/protocol/livekit"
+
+	"github.com/callplane/callplane/deployments/systemtest/caller"
+	"github.com/callplane/callplane/deployments/systemtest/callplane"
+	"github.com/callplane/callplane/deployments/systemtest/chaos/history"
+	"github.com/callplane/callplane/deployments/systemtest/stack"
+)
+
+const (
+	calls     = 2                       // that people have at the same time
+	callPause = 2500 * time.Millisecond // at most, between what happens in one
+	thaw      = 24 * time.Second        // at most, after somebody is frozen
+	agreement = 90 * time.Second        // until a session and LiveKit agree, and until a call is over that everybody has left
+)
+
+// converse has people in calls, one after the other, until everything is up again; then the last is held to LiveKit and all leave.
+func (w *world) converse(t *testing.T, line int) {
+	for w.active() {
+		c := w.newCall(t, line)
+		if c == nil {
+			return
+		}
+		c.happen()
+		c.settle()
+	}
+}
+
+// call is one session in which anything happens.
+type call struct {
+	*testing.T
+
+	w      *world
+	id     string
+	owner  *user
+	chance *rand.Rand
+	tokens map[string]callplane.Token
+	people map[string]*caller.Process // who is on the line, as far as is known
+}
+
+// newCall makes a session with tokens for two people; nil where that failed, which the test knows.
+func (w *world) newCall(t *testing.T, line int) *call {
+	t.Helper()
+	owner := w.user(fmt.Sprintf("call-%d-%d", line, w.number()))
+	c := &call{T: t, w: w, owner: owner, chance: owner.chance, tokens: map[string]callplane.Token{}, people: map[string]*caller.Process{}}
+	t.Cleanup(owner.api.Close)
+	guest := owner.name + "-guest"
+	session, err := owner.create(t.Context(), history.Called, callplane.NewSession{
+		Kind: "audio", Members: []callplane.Member{{UserID: guest, Role: "participant"}},
+	})
+	if err != nil {
+		t.Errorf("making a call: %v", err)
+		return nil
+	}
+	c.id = session.SessionID
+	w.follow(owner.name, c.id)
+	for _, name := range []string{owner.name, guest} {
+		token, err := w.token(t.Context(), name, c.id)
+		if err != nil {
+			t.Errorf("asking for a token: %v", err)
+			return nil
+		}
+		c.tokens[name] = token
+	}
+	w.Webhooks.Treat(roomPrefix+c.id, c.anyFate())
+	return c
+}
+
+// anyFate loses, delays, refuses and doubles webhooks by chance.
+func (c *call) anyFate() func(stack.Webhook) stack.Fate {
+	fates := []stack.Fate{stack.Pass, stack.Pass, stack.Pass, stack.Lose, stack.Lose, stack.Refuse, stack.Delay, stack.Twice}
+	chance := rand.New(rand.NewPCG(c.chance.Uint64(), 0))
+	var mu sync.Mutex
+	return func(stack.Webhook) stack.Fate {
+		mu.Lock()
+		defer mu.Unlock()
+		return fates[chance.IntN(len(fates))]
+	}
+}
+
+// happen lets things happen until the call is over, as the API shows it, or everything is up again.
+func (c *call) happen() {
+	users := slices.Sorted(maps.Keys(c.tokens))
+	for c.w.active() {
+		c.befall(users[c.chance.IntN(len(users))])
+		c.pause(time.Duration(c.chance.Int64N(int64(callPause))))
+		if read, ok := c.owner.get(c.Context(), c.id); ok && read.EndedAt != nil {
+			return
+		}
+	}
+}
+
+// pause waits, though not longer than anything is broken.
+func (c *call) pause(d time.Duration) {
+	c.Helper()
+	select {
+	case <-time.After(d):
+	case <-c.w.over:
+	case <-c.Context().Done():
+		c.Fatal(c.Context().Err())
+	}
+}
+
+// befall has something happen to somebody. Where servers are being broken it may not happen.
+func (c *call) befall(user string) {
+	p := c.people[user]
+	if p == nil || p.Over() {
+		c.comes(user)
+		return
+	}
+	switch c.chance.IntN(10) {
+	case 0:
+		p.TryLeave(c)
+	case 1:
+		p.Kill(c)
+	case 2:
+		p.Freeze(c)
+		c.pause(time.Duration(c.chance.Int64N(int64(thaw))))
+		p.Thaw(c)
+	case 3, 4, 5, 6:
+		c.comes(user) // in place of the one who is there
+	case 7:
+		p.Migrate(c)
+	case 8:
+		ctx, cancel := context.WithTimeout(c.Context(), listTimeout)
+		defer cancel()
+		_, _ = c.w.Rooms.RemoveParticipant(ctx, &livekit.RoomParticipantIdentity{Room: roomPrefix + c.id, Identity: p.Identity()})
+	default:
+		_ = p.TryPublish(c) // They may be put out before.
+	}
+}
+
+func (c *call) comes(user string) {
+	p, err := c.w.TryJoin(c, c.tokens[user])
+	if err != nil {
+		return // The room is being deleted at this moment, LiveKit is away, or somebody put them out.
+	}
+	c.people[user] = p
+	if c.chance.IntN(3) > 0 {
+		_ = p.TryPublish(c)
+	}
+}
+
+// settle holds the session to LiveKit, when everything is up again and webhooks pass, and has all leave.
+func (c *call) settle() {
+	c.w.Webhooks.Treat(roomPrefix+c.id, stack.Always(stack.Pass))
+	if !c.w.active() {
+		c.agree()
+		c.Logf("%s: session %s and LiveKit agree, or never will", at(c.w), c.id)
+	}
+	for _, p := range c.people {
+		if !p.Over() {
+			p.TryLeave(c)
+		}
+	}
+	c.Logf("%s: all have left session %s", at(c.w), c.id)
+}
+
+// agree waits until the session shows who LiveKit lists, and takes that down, or what is so when it has waited for long.
+func (c *call) agree() {
+	c.Helper()
+	for began := time.Now(); ; c.w.until(c.T, time.Now().Add(listEvery)) {
+		listing, err := c.w.list(c.Context())
+		read, ok := c.owner.get(c.Context(), c.id)
+		if err != nil || !ok {
+			continue
+		}
+		m := history.Moment{Session: c.id, Shown: map[string]string{}, Listed: listing.Rooms[c.id]}
+		for _, p := range read.Participants {
+			if p.Status != "left" {
+				m.Shown[p.Identity] = p.Status
+			}
+		}
+		agrees := slices.Equal(slices.Sorted(maps.Keys(m.Shown)), slices.Sorted(maps.Keys(m.Listed)))
+		if agrees || time.Since(began) > agreement || *wrong != "" && time.Since(began) > 2*impatience {
+			c.w.recorder.Note(func(h *history.History) { h.Moments = append(h.Moments, m) })
+			return
+		}
+	}
+}
