@@ -198,9 +198,13 @@ func lockStatement(by string) string {
 func readStatement(by string) string { return wholeStatement + ` WHERE m.` + by + ` = $1` }
 
 // lock locks a mapping until the transaction ends, and reads it in a statement of its own: one that also waited for the lock would see the
-// other tables as they were before.
+// other tables as they were before. A mapping that was committed between the two is not known: it is read, and not locked.
 func lock(ctx context.Context, p *postgres.Pipeline, by, value string) (s storedMapping, known bool, err error) {
-	p.Queue(lockStatement(by), value)
+	locked := false
+	p.Queue(lockStatement(by), value).Query(func(rows pgx.Rows) error {
+		locked = rows.Next()
+		return rows.Err()
+	})
 	p.Queue(readStatement(by), value).Query(func(rows pgx.Rows) error {
 		for rows.Next() {
 			var row wholeRow
@@ -210,7 +214,7 @@ func lock(ctx context.Context, p *postgres.Pipeline, by, value string) (s stored
 			if s, err = row.stored(); err != nil {
 				return err
 			}
-			known = true
+			known = locked
 		}
 		return rows.Err()
 	})

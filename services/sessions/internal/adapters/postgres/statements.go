@@ -56,22 +56,26 @@ func readWhole(db *gorm.DB, viewer ports.Viewer, id string) (wholeRow, error) {
 	return row, err
 }
 
-// lockWhole locks and then returns a session, with the digest that its log holds under eventID; or gorm.ErrRecordNotFound.
+// lockWhole locks and then returns a session, with the digest that its log holds under eventID; or gorm.ErrRecordNotFound, also where the session
+// or the viewer's membership was committed only between the two: it is read then, and not locked.
 func lockWhole(ctx context.Context, tx *transaction, viewer ports.Viewer, id, eventID string) (wholeRow, error) {
 	args := pgx.NamedArgs(arguments(viewer, id, eventID))
 	var row wholeRow
-	found := false
+	locked, found := false, false
+	statement := lockOfOneStatement
 	if viewer.All {
-		tx.Queue(lockAnyStatement, args)
-	} else {
-		tx.Queue(lockOfOneStatement, args)
+		statement = lockAnyStatement
 	}
+	tx.Queue(statement, args).Query(func(rows pgx.Rows) error {
+		locked = rows.Next()
+		return rows.Err()
+	})
 	tx.Queue(readStatement, args).Query(func(rows pgx.Rows) error {
 		for rows.Next() {
 			if err := rows.Scan(row.into()...); err != nil {
 				return err
 			}
-			found = true
+			found = locked
 		}
 		return rows.Err()
 	})
