@@ -12,8 +12,8 @@ import (
 	"testing"
 )
 
-// Nginx starts the pinned nginx for this test, as an unprivileged image does: with the nginx.conf and the files of two paths in the
-// repository, and further files by their path on the server. Given back is its URL, http://127.0.0.1 and a port.
+// Nginx starts the pinned nginx for this test with a nginx.conf and a folder to serve, both by their paths in the repository, and further
+// files by their path on the server. The settings have to listen on port 8080 and serve /srv. Given back is its URL, http://127.0.0.1 and a port.
 func Nginx(t testing.TB, config, root string, further map[string]string) string {
 	t.Helper()
 	needMain(t)

@@ -49,12 +49,13 @@ export function useStay(sessionId: string, name: string, video: boolean): Stay {
   const present = standing !== "out";
 
   const follow = useCallback(async (): Promise<void> => {
-    try {
-      await room.localParticipant.setMicrophoneEnabled(wishes.current.audio);
-      await room.localParticipant.setCameraEnabled(wishes.current.video);
-    } catch (error) {
-      setTrouble(`Camera or microphone can't be used: ${plain(error)}`);
-    }
+    const { localParticipant } = room;
+    const failures: string[] = [];
+    const failed = (device: string) => (error: unknown): void => { failures.push(`The ${device} can't be used: ${plain(error)}`); };
+    // Who has only one of them is in the call with that.
+    await localParticipant.setMicrophoneEnabled(wishes.current.audio).catch(failed("microphone"));
+    await localParticipant.setCameraEnabled(wishes.current.video).catch(failed("camera"));
+    if (failures.length > 0) setTrouble(failures.join(" "));
   }, [room]);
 
   useEffect(() => {
