@@ -13,22 +13,17 @@ import (
 	"github.com/callplane/callplane/services/sessions/internal/ports"
 )
 
-// The parts of the statement that lists a user's sessions. First the page's ids by index, then these sessions whole.
+// The parts of the statement that lists a user's sessions: in the order of an index of members, so that it reads no more than the page.
 const (
 	listBegin = `
-WITH page AS (
-	SELECT m.session_id, m.session_created_at
-	  FROM members m JOIN sessions s ON s.id = m.session_id
-	 WHERE m.user_id = @user AND (m.session_created_at, m.session_id) < (@created_at, @session)`
+SELECT ` + wholeColumns + `
+  FROM members m JOIN sessions s ON s.id = m.session_id
+ WHERE m.user_id = @user AND (m.session_created_at, m.session_id) < (@created_at, @session)`
 	listOpen     = ` AND m.session_open`
 	listStatuses = ` AND s.status IN @statuses`
 	listEnd      = `
-	 ORDER BY m.session_created_at DESC, m.session_id DESC
-	 LIMIT @limit
-)
-SELECT ` + wholeColumns + `
-  FROM page JOIN sessions s ON s.id = page.session_id
- ORDER BY page.session_created_at DESC, page.session_id DESC`
+ ORDER BY m.session_created_at DESC, m.session_id DESC
+ LIMIT @limit`
 )
 
 // Before the newest session.
