@@ -26,21 +26,37 @@ const (
 	flowSessions = 200 // with a call that goes on
 	flowEvents   = 10  // of each session between one look at the clock and the next
 	flowPatience = 2 * time.Minute
+	boundCores   = 0.15
 )
 
 // BenchmarkEvents tells how many events a second come from the bridge's outbox into the states of sessions, as long as there are enough of
 // them, with one replica of both services and with two; by turns with the same messages through the same kind of partitions to a consumer
 // that commits a row for each and does nothing else. of-floor is the one rate as a part of the other. Rates are of the moments that the
 // database commits at, from the first to the last.
+//
+// On a machine whose cores one replica of each, the broker and the database use up, a second one has nothing to run on. "bound" gives each
+// replica a small part of a core, so that there is something left for the second.
 func BenchmarkEvents(b *testing.B) {
 	s := stack.Released(b, stack.WithBridge(map[string]string{"RECONCILE_INTERVAL": "0"})) // LiveKit has no such rooms
 	f := newFlow(b, s)
 	bare := newBareConsumer(b, s)
+	f.measure(b, bare, nil)
+	b.Run("bound", func(b *testing.B) {
+		bind := func(b *testing.B, p *stack.Process) { b.Helper(); p.Bind(b, boundCores) }
+		bind(b, s.Sessions)
+		bind(b, s.Bridge)
+		f.measure(b, bare, bind)
+	})
+}
+
+// measure measures with one replica of each and with two; started is given each further process that has come up.
+func (f *flow) measure(b *testing.B, bare *bareConsumer, started func(b *testing.B, p *stack.Process)) {
+	b.Helper()
 	for _, replicas := range []int{1, 2} {
 		b.Run(fmt.Sprintf("replicas=%d", replicas), func(b *testing.B) {
-			f.replicas(b, replicas)
+			f.replicas(b, replicas, started)
 			var ours, theirs []float64
-			profiled := profileBoth(b, s)
+			profiled := profileBoth(b, f.s)
 			for b.Loop() {
 				theirs = append(theirs, bare.rate(b, f.next(b)))
 				ours = append(ours, f.rate(b, f.next(b)))
@@ -173,7 +189,7 @@ func committed(b *testing.B, db *pgx.Conn, statement string, count int) float64 
 }
 
 // replicas has so many processes of each service run until the benchmark ends, and waits until the bridge's share the outbox.
-func (f *flow) replicas(b *testing.B, count int) {
+func (f *flow) replicas(b *testing.B, count int, started func(b *testing.B, p *stack.Process)) {
 	b.Helper()
 	for range count - 1 {
 		for _, p := range []*stack.Process{f.s.Sessions, f.s.Bridge} {
@@ -190,6 +206,9 @@ func (f *flow) replicas(b *testing.B, count int) {
 				}
 				return err
 			})
+			if started != nil {
+				started(b, replica)
+			}
 		}
 	}
 	testkit.Eventually(b, stack.Patience, func(ctx context.Context) error {

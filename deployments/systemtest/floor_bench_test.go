@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/callplane/callplane/deployments/systemtest/stack"
+	"github.com/callplane/callplane/libs/testkit"
 )
 
 const (
@@ -68,6 +70,19 @@ func (f *floor) connect(b *testing.B) *floorConns {
 	require.NoError(b, err)
 	require.NoError(b, c.channel.Confirm(false))
 	return c
+}
+
+// marked waits until the bridge has nothing left to do of what it told last, which it does when nobody waits for it any more.
+func (f *floor) marked(b *testing.B) {
+	b.Helper()
+	testkit.Eventually(b, stack.Patience, func(ctx context.Context) error {
+		var left int
+		err := f.bridge.QueryRow(ctx, "SELECT count(*) FROM outbox WHERE published_at IS NULL").Scan(&left)
+		if err == nil && left > 0 {
+			err = fmt.Errorf("%d events are not marked as published", left)
+		}
+		return err
+	})
 }
 
 // timed does it once, and tells how long it took.

@@ -55,6 +55,7 @@ func (w *watching) oneByOne(b *testing.B) {
 	var theirs, ours, answers []time.Duration
 	profiled := profileBoth(b, w.s)
 	for b.Loop() {
+		w.floor.marked(b)
 		theirs = append(theirs, w.floor.timed(b))
 		if call.toggles > togglesOfACall {
 			call.leave()

@@ -13,18 +13,18 @@ import (
 
 // Added is what a transaction has added to the outbox, for Relay.Hand after the commit.
 type Added struct {
-	lane  int16
-	rows  []unpublished
-	first bool // when they were added, no row of their key was unpublished
-	begun time.Time
+	lane    int16
+	rows    []unpublished
+	earlier []int64 // the rows of their key that were not marked as published when they were added; nil where that is not known
+	begun   time.Time
 }
 
-// addSQL is InsertSQL, and tells the ids and whether a row of the key is unpublished that is before them. Of a lane with many unpublished
-// rows it says so without looking through all of them. The insertion sees none of its own rows.
+// addSQL is InsertSQL, and tells the ids and which unpublished rows of the key are before them. Where a lane has many unpublished rows it gives
+// NULL and does not look through all of them. The insertion sees none of its own rows.
 const addSQL = InsertSQL + `
 RETURNING id, created_at, (
-	SELECT count(*) < 32 AND coalesce(bool_and(earlier.partition_key <> CAST(@key AS text)), true)
-	  FROM (SELECT e.partition_key FROM outbox e
+	SELECT CASE WHEN count(*) < 32 THEN coalesce(array_agg(earlier.id) FILTER (WHERE earlier.partition_key = CAST(@key AS text)), '{}') END
+	  FROM (SELECT e.id, e.partition_key FROM outbox e
 	         WHERE e.lane = CAST(@lane AS smallint) AND e.published_at IS NULL ORDER BY e.id LIMIT 32) earlier)`
 
 // Add queues the insertion of rows of one partition key, in the order given. What the key stands for is locked by something that is queued
@@ -52,7 +52,7 @@ func Add(ctx context.Context, p *postgres.Pipeline, rows ...Row) (*Added, error)
 	}
 	p.Queue(addSQL, args).Query(func(result pgx.Rows) error {
 		for i := 0; result.Next(); i++ {
-			if err := result.Scan(&added.rows[i].ID, &added.rows[i].CreatedAt, &added.first); err != nil {
+			if err := result.Scan(&added.rows[i].ID, &added.rows[i].CreatedAt, &added.earlier); err != nil {
 				return fmt.Errorf("insert into the outbox: %w", err)
 			}
 		}

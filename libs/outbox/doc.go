@@ -7,8 +7,10 @@
 // Order is kept by these rules:
 //   - The relay selects rows that are not marked published, in order of id, and never remembers where it was: a lower id may commit later.
 //   - A row is sent only after the row before it of the same key is confirmed. Rows of different keys are sent at the same time.
-//   - Rows that a transaction adds may be handed to the relay and sent without being read where, as the transaction sees with the key's row
-//     locked, no earlier row of the key is unpublished: then all of them are confirmed. Whatever becomes of them, they are in the table.
+//   - Rows that a transaction adds may be handed to the relay and sent without being read where each earlier row of the key, as the transaction
+//     sees with the key's row locked, is marked published, or was published by this relay and is yet to be marked: then all of them are
+//     confirmed. Whatever becomes of what is handed over, it is in the table.
+//   - Marks may wait a few milliseconds for each other, and are made before anything is read.
 //   - A row that the broker does not take holds back those of its key, while the others go on.
 //   - A relay that lost its lease without knowing may still send, but marks nothing: marking checks the lease's fence in the same statement.
 //

@@ -29,6 +29,9 @@ func addTo(t *testing.T, db *gorm.DB, key string, count int) *Added {
 	return added
 }
 
+// first says that nothing of its key was unpublished before it.
+func (a *Added) first() bool { return a.earlier != nil && len(a.earlier) == 0 }
+
 func unpublishedRows(t *testing.T, db *gorm.DB) (count int) {
 	t.Helper()
 	require.NoError(t, db.Raw(`SELECT count(*) FROM outbox WHERE published_at IS NULL`).Row().Scan(&count))
@@ -47,7 +50,7 @@ func TestWhatIsHandedOverIsPublishedAndMarked(t *testing.T) {
 	db, out := open(t, database(t)), &wire{}
 	relay := holding(t, db, out, "r")
 	added := addTo(t, db, "k", 3)
-	require.True(t, added.first)
+	require.True(t, added.first())
 	stored := []unpublished{}
 	require.NoError(t, db.Raw(`SELECT id, partition_key, exchange, routing_key, message_id, headers, body, created_at FROM outbox ORDER BY id`).Find(&stored).Error)
 	require.Len(t, added.rows, len(stored))
@@ -65,13 +68,75 @@ func TestWhatIsHandedOverIsPublishedAndMarked(t *testing.T) {
 	assert.Zero(t, unpublishedRows(t, db))
 }
 
+// ofLane returns a worker that holds the lane of a key and is not running.
+func ofLane(t *testing.T, db *gorm.DB, out *wire, key string) *worker {
+	t.Helper()
+	relay, err := NewRelay(Options{DB: db, Publisher: sender{out, "r"}, Holder: "r"})
+	require.NoError(t, err)
+	held, err := relay.leases.take(t.Context(), Lanes)
+	require.NoError(t, err)
+	w := newWorker(relay, Lane(key), held[Lane(key)])
+	t.Cleanup(w.quit)
+	return w
+}
+
+// Marks may wait, and what comes meanwhile does not wait for them.
+func TestWhatComesAfterAPublishedRowIsSentBeforeThatIsMarked(t *testing.T) {
+	db, out := open(t, database(t)), &wire{}
+	w := ofLane(t, db, out, "k")
+	w.readAt = time.Now()
+	first, second, third := addTo(t, db, "k", 1), addTo(t, db, "k", 2), addTo(t, db, "k", 1) // before any is marked
+	require.Equal(t, []int64{first.rows[0].ID, second.rows[0].ID, second.rows[1].ID}, third.earlier)
+	for n, added := range []*Added{first, second, third} {
+		w.hand <- added
+		next := w.idle()
+		require.False(t, next.read)
+		w.since = time.Now().Add(time.Hour)
+		published, err := w.take(next, 10)
+		require.NoError(t, err)
+		require.Equal(t, len(added.rows), published)
+		require.NotEmpty(t, w.unmarked)
+		if n == 0 {
+			require.NoError(t, w.markAll(t.Context()))
+		}
+	}
+	assert.Equal(t, upTo(4), out.of("k"))
+	require.Equal(t, 3, unpublishedRows(t, db))
+	w.since = time.Now()
+	next := w.idle()
+	require.False(t, next.read, "they are marked without anything else happening")
+	_, err := w.take(next, 10)
+	require.NoError(t, err)
+	assert.Zero(t, unpublishedRows(t, db))
+}
+
+// Nothing is read that is published, whether or not it is marked, and what a worker leaves behind is marked.
+func TestWhatIsPublishedIsMarkedBeforeTheLaneIsReadOrLeft(t *testing.T) {
+	db, out := open(t, database(t)), &wire{}
+	w := ofLane(t, db, out, "k")
+	publish := func() {
+		_, err := w.take(turn{rows: addTo(t, db, "k", 1).rows}, 10)
+		require.NoError(t, err)
+		require.Len(t, w.unmarked, 1)
+	}
+	publish()
+	n, err := w.take(turn{read: true}, 10)
+	require.NoError(t, err)
+	require.Zero(t, n)
+	publish()
+	w.quit()
+	w.run()
+	assert.Equal(t, upTo(2), out.of("k"))
+	assert.Zero(t, unpublishedRows(t, db))
+}
+
 // What is to come after a row that nobody has sent yet is read with it, in order.
 func TestWhatComesAfterAnUnpublishedRowIsNotSentBeforeIt(t *testing.T) {
 	db, out := open(t, database(t)), &wire{}
 	relay := holding(t, db, out, "r")
 	first, second := addTo(t, db, "k", 1), addTo(t, db, "k", 1) // as when another process has committed the first
-	require.True(t, first.first)
-	require.False(t, second.first)
+	require.True(t, first.first())
+	require.False(t, second.first())
 	relay.Hand(second)
 	require.Eventually(t, func() bool { return out.count() == 2 }, patience, time.Millisecond)
 	assert.Equal(t, upTo(2), out.of("k"))
@@ -86,7 +151,7 @@ func TestWhatIsHandedOverLateIsNotPublishedAgain(t *testing.T) {
 	key, other := sameLane()
 	late, later := addTo(t, db, key, 1), addTo(t, db, key, 1)
 	later.begun = later.begun.Add(-2 * handedInTime)
-	later.first = true
+	later.earlier = []int64{}
 	published := func(count int) {
 		t.Helper()
 		require.Eventually(t, func() bool { return out.count() == count }, patience, time.Millisecond)
@@ -111,12 +176,12 @@ func TestWhatIsHandedOverLateIsNotPublishedAgain(t *testing.T) {
 func TestInALaneWithMuchToPublishNothingIsSentBeforeItsTurn(t *testing.T) {
 	db := open(t, database(t))
 	a, b := sameLane()
-	require.True(t, addTo(t, db, a, 31).first)
-	require.True(t, addTo(t, db, b, 1).first, "others do not matter")
-	require.False(t, addTo(t, db, b, 1).first)
-	require.False(t, addTo(t, db, a+"x", 1).first && Lane(a+"x") == Lane(a), "too many to look through")
+	require.True(t, addTo(t, db, a, 31).first())
+	require.True(t, addTo(t, db, b, 1).first(), "others do not matter")
+	require.False(t, addTo(t, db, b, 1).first())
+	require.False(t, addTo(t, db, a+"x", 1).first() && Lane(a+"x") == Lane(a), "too many to look through")
 	require.NoError(t, db.Exec(`UPDATE outbox SET published_at = clock_timestamp()`).Error)
-	require.True(t, addTo(t, db, b, 1).first)
+	require.True(t, addTo(t, db, b, 1).first())
 }
 
 // A row that is refused rests with its key, also where it was handed over, and comes back by itself.
@@ -158,7 +223,7 @@ func TestWhatIsHandedToARelayThatHasLostItsLane(t *testing.T) {
 	<-workers[first.lane].done // it has found out by marking
 	require.Equal(t, upTo(1), out.of("k"))
 	require.Equal(t, 1, unpublishedRows(t, db), "it marks nothing")
-	require.False(t, addTo(t, db, "k", 1).first, "so nothing goes before it")
+	require.False(t, addTo(t, db, "k", 1).first(), "so nothing goes before it")
 	for _, w := range workers {
 		w.stop()
 	}

@@ -105,7 +105,7 @@ func (r *Relay) Wake(partitionKeys ...string) {
 }
 
 // Hand gives the relay what a committed transaction has added, which is published without being read again where this relay holds the lane
-// and nothing of the key is to be published before it. Otherwise it is as Wake. It never blocks and may be called at any time.
+// and has published what is before it of the key. Otherwise it is as Wake. It never blocks and may be called at any time.
 func (r *Relay) Hand(added *Added) {
 	if added == nil {
 		return
@@ -116,7 +116,7 @@ func (r *Relay) Hand(added *Added) {
 	if !ok {
 		return
 	}
-	if added.first {
+	if added.earlier != nil {
 		select {
 		case w.hand <- added:
 			return

@@ -159,14 +159,7 @@ func TestACrashAtAnyLineLosesNothingAndKeepsOrder(t *testing.T) {
 func TestAStaleFenceMarksNothing(t *testing.T) {
 	db, out := open(t, database(t)), &wire{}
 	require.NoError(t, say(db, "k", 2))
-	relay, err := NewRelay(Options{DB: db, Publisher: sender{out, "r"}, Holder: "r"})
-	require.NoError(t, err)
-	held, err := relay.leases.take(t.Context(), Lanes)
-	require.NoError(t, err)
-	require.Len(t, held, Lanes)
-	lane := Lane("k")
-	stale := newWorker(relay, lane, held[lane])
-	defer stale.quit()
+	stale := ofLane(t, db, out, "k")
 	rows, err := stale.read(t.Context(), 10)
 	require.NoError(t, err)
 	require.Len(t, rows, 2)
@@ -174,8 +167,9 @@ func TestAStaleFenceMarksNothing(t *testing.T) {
 	require.NoError(t, db.Exec(`UPDATE outbox_lanes SET expires_at = clock_timestamp() - interval '1 second'`).Error)
 	taken, err := other.take(t.Context(), Lanes)
 	require.NoError(t, err)
-	require.Greater(t, taken[lane], held[lane], "the fence grows")
-	require.ErrorIs(t, stale.mark(t.Context(), []int64{rows[0].ID, rows[1].ID}), errLaneLost)
+	require.Greater(t, taken[stale.lane], stale.fence, "the fence grows")
+	stale.unmarked = []int64{rows[0].ID, rows[1].ID}
+	require.ErrorIs(t, stale.markAll(t.Context()), errLaneLost)
 	rows, err = stale.read(t.Context(), 10)
 	require.NoError(t, err)
 	assert.Empty(t, rows, "and it reads nothing")

@@ -8,11 +8,8 @@ import (
 	"slices"
 	"time"
 
-	"github.com/cenkalti/backoff/v5"
-	"github.com/jackc/pgx/v5"
-
-	"github.com/callplane/callplane/libs/postgres"
 	"github.com/callplane/callplane/libs/rabbitmq"
+	"github.com/cenkalti/backoff/v5"
 )
 
 // Bounds of the pause after a row could not be published.
@@ -52,6 +49,15 @@ type worker struct {
 	held     map[string]time.Time // until when a key rests
 	readAt   time.Time            // when rows were looked for last
 	readings []reading            // what was read in the last handedInTime
+	unmarked []int64              // rows that are published, and not marked as such yet
+	since    time.Time            // when the first of unmarked was published, if there is any
+	marked   []int64              // those that were marked last
+}
+
+// turn is what a worker does next. The zero one only marks what is published.
+type turn struct {
+	rows []unpublished // were handed over, to be published
+	read bool          // look for rows
 }
 
 // reading is rows that were read.
@@ -105,17 +111,19 @@ func (w *worker) stop() {
 }
 
 func (w *worker) run() {
+	defer w.markLast()
 	pause := backoff.NewExponentialBackOff()
 	pause.InitialInterval, pause.MaxInterval = minPause, maxPause
 	failing := false
 	// After a failure one row is sent at a time at first: where the broker refuses one, all that were on their way with it fail alike.
 	limit := w.relay.opts.Batch
-	var handed []unpublished
+	next := turn{read: true}
 	for w.ctx.Err() == nil {
-		n, err := w.batch(handed, limit)
-		handed = nil
+		n, err := w.take(next, limit)
+		next = turn{read: true}
 		if errors.Is(err, errLaneLost) {
 			w.relay.log.InfoContext(w.ctx, "an outbox lane went to another relay", "lane", w.lane)
+			w.unmarked = nil // its new holder's
 			return
 		}
 		if err != nil && !failing {
@@ -138,51 +146,60 @@ func (w *worker) run() {
 		full := n == limit || held != nil
 		limit = min(2*limit, w.relay.opts.Batch)
 		if !full {
-			handed = w.idle()
+			next = w.idle()
 		}
 	}
 }
 
-// idle waits until there may be something to read, or until rows are handed over, which it returns.
-func (w *worker) idle() []unpublished {
+// idle waits until there is something to do.
+func (w *worker) idle() turn {
 	poll := time.NewTimer(time.Until(w.readAt.Add(w.relay.opts.Poll))) // also while rows are handed over all the time
 	defer poll.Stop()
+	var due <-chan time.Time
+	if len(w.unmarked) > 0 {
+		mark := time.NewTimer(time.Until(w.since.Add(markDelay)))
+		defer mark.Stop()
+		due = mark.C
+	}
 	select {
 	case added := <-w.hand:
-		return w.unread(added)
+		rows := w.unread(added)
+		return turn{rows: rows, read: len(rows) == 0}
+	case <-due:
+		return turn{}
 	case <-poll.C:
 	case <-w.wake:
 	case <-w.ctx.Done():
 	}
-	return nil
+	return turn{read: true}
 }
 
-// unread returns rows that were handed over, with all others that wait, but for those that may have been read meanwhile. None of them has the
-// key of another, since nothing was unpublished before it.
+// unread returns rows that were handed over, with all others that wait, but for those that may have been read meanwhile, and those that are not
+// next of their key: the relay of another process may have what is before them, or the broker does not take it, so the lane is read.
 func (w *worker) unread(added *Added) (rows []unpublished) {
 	w.forgetReadings()
-	read := map[int64]bool{}
+	read, sent := map[int64]bool{}, map[int64]bool{}
 	for _, r := range w.readings {
 		for _, id := range r.ids {
 			read[id] = true
 		}
 	}
+	for _, id := range slices.Concat(w.marked, w.unmarked) {
+		sent[id] = true
+	}
 	for {
-		rows = append(rows, w.inTime(added, read)...)
+		if time.Since(added.begun) > handedInTime || slices.ContainsFunc(added.earlier, func(id int64) bool { return !sent[id] }) {
+			w.wakeUp()
+		} else {
+			for _, row := range slices.DeleteFunc(added.rows, func(row unpublished) bool { return read[row.ID] }) {
+				rows, sent[row.ID] = append(rows, row), true // a key's rows go in this order
+			}
+		}
 		if len(w.hand) == 0 || len(rows) >= w.relay.opts.Batch {
 			return rows
 		}
 		added = <-w.hand
 	}
-}
-
-// inTime returns those of the rows that have not been read. Where that can't be known they are read, if there is anything to be read.
-func (w *worker) inTime(added *Added, read map[int64]bool) []unpublished {
-	if time.Since(added.begun) > handedInTime {
-		w.wakeUp()
-		return nil
-	}
-	return slices.DeleteFunc(added.rows, func(row unpublished) bool { return read[row.ID] })
 }
 
 // forgetReadings forgets those that ended before the insertion of anything that is handed over in time.
@@ -202,26 +219,36 @@ type unpublished struct {
 	CreatedAt    time.Time
 }
 
-// batch publishes rows that were handed over, or without any the first ones of the lane, limit at most, and returns how many. What it has
-// begun it finishes, also when the worker is told to stop meanwhile.
-func (w *worker) batch(rows []unpublished, limit int) (int, error) {
+// take does what is next, publishing rows that were handed over or else the first ones of the lane, limit at most, and returns how many. What it
+// has begun it finishes, also when the worker is told to stop meanwhile.
+func (w *worker) take(next turn, limit int) (int, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(w.ctx), publishTimeout)
 	defer cancel()
-	if len(rows) == 0 {
-		var err error
-		if rows, err = w.read(ctx, limit); err != nil || len(rows) == 0 {
+	rows := next.rows
+	if len(rows) == 0 { // What is published already is not to be read.
+		if err := w.markAll(ctx); err != nil {
 			return 0, err
 		}
 	}
-	published, failure := w.publish(ctx, rows)
-	if len(published) > 0 {
-		// What was published is marked also where the time for publishing is over.
-		marking, cancel := context.WithTimeout(context.WithoutCancel(w.ctx), queryTimeout)
-		defer cancel()
-		if err := w.mark(marking, published); err != nil {
+	if next.read {
+		var err error
+		if rows, err = w.read(ctx, limit); err != nil {
 			return 0, err
 		}
-		w.relay.metrics.published.Add(float64(len(published)))
+	}
+	if len(rows) == 0 {
+		return 0, nil
+	}
+	published, failure := w.publish(ctx, rows)
+	if len(w.unmarked) == 0 {
+		w.since = time.Now()
+	}
+	w.unmarked = append(w.unmarked, published...)
+	w.relay.metrics.published.Add(float64(len(published)))
+	if failure != nil || len(w.unmarked) >= w.relay.opts.Batch || time.Since(w.since) > maxMarkDelay {
+		if err := w.markAll(ctx); err != nil {
+			return 0, err
+		}
 	}
 	return len(published), failure
 }
@@ -341,37 +368,6 @@ func nextWave(rows []unpublished) (wave, rest []unpublished, keys map[string]str
 		wave = append(wave, row)
 	}
 	return wave, rest, keys
-}
-
-// markOptions: a mark that a crash of the server takes back only has a message repeated, so no commit waits for the disk. And the plan is the
-// same for any number of rows, while the server would otherwise plan anew for each number.
-const markOptions = `SELECT set_config('synchronous_commit', 'off', true), set_config('plan_cache_mode', 'force_generic_plan', true)`
-
-const markStatement = `WITH lease AS (
-		UPDATE outbox_lanes SET expires_at = clock_timestamp() + CAST($1 AS interval)
-		WHERE lane = $2 AND holder = $3 AND fence = $4 RETURNING lane),
-	marked AS (
-		UPDATE outbox SET published_at = clock_timestamp()
-		WHERE id = ANY (CAST($5 AS bigint[])) AND lane IN (SELECT lane FROM lease))
-	SELECT count(*) FROM lease`
-
-// mark records what was published, if the lease is still this worker's, and prolongs it.
-func (w *worker) mark(ctx context.Context, ids []int64) error {
-	var leases int64
-	err := postgres.InPipeline(ctx, w.relay.opts.DB, func(p *postgres.Pipeline) error {
-		p.Queue(markOptions)
-		p.Queue(markStatement, w.relay.leases.interval(), w.lane, w.relay.opts.Holder, w.fence, ids).QueryRow(func(row pgx.Row) error {
-			return row.Scan(&leases)
-		})
-		return nil
-	})
-	if err != nil {
-		return fmt.Errorf("mark outbox rows published: %w", err)
-	}
-	if leases == 0 {
-		return errLaneLost
-	}
-	return nil
 }
 
 func (u unpublished) message() (rabbitmq.Message, error) {

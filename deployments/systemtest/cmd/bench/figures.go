@@ -134,10 +134,16 @@ func eventRows() []row {
 		all = append(all, byTurns("events", "bridge → session, "+replicas+" of each", "BenchmarkEvents/replicas="+replicas, "events/s", bare,
 			"floor/s", "of-floor", nil))
 	}
-	return append(all, row{
-		part: "events", what: "with 2 of each", product: metric{"BenchmarkEvents/replicas=2", "events/s"}, floorIs: "with 1 of each",
-		floor: metric{"BenchmarkEvents/replicas=1", "events/s"}, promise: moreReplicas,
-	})
+	for _, c := range []struct {
+		what, bench string
+		promise     *promise
+	}{{"with 2 of each", "BenchmarkEvents", nil}, {"with 2 of each, each on 0.15 of a core", "BenchmarkEvents/bound", moreReplicas}} {
+		all = append(all, row{
+			part: "events", what: c.what, product: metric{c.bench + "/replicas=2", "events/s"}, floorIs: "with 1 of each",
+			floor: metric{c.bench + "/replicas=1", "events/s"}, promise: c.promise,
+		})
+	}
+	return all
 }
 
 func streamRows() []row {
