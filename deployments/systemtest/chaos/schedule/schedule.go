@@ -21,7 +21,7 @@ const (
 	Cut      Kind = "cut"       // connections break, and nobody can connect for a while
 	Slow     Kind = "slow"      // everything takes long on its way
 	HalfOpen Kind = "half-open" // connections stay open and answers vanish
-	Fill     Kind = "fill"      // the disk is full for a while
+	Fill     Kind = "fill"      // the disk is full for a while; the broker's as full as it lets it become
 )
 
 // Kinds are all kinds.
