@@ -8,8 +8,9 @@ import (
 	"slices"
 	"time"
 
-	"github.com/callplane/callplane/libs/rabbitmq"
 	"github.com/cenkalti/backoff/v5"
+
+	"github.com/callplane/callplane/libs/rabbitmq"
 )
 
 // Bounds of the pause after a row could not be published.
