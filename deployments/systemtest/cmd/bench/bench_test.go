@@ -18,10 +18,10 @@ BenchmarkCreate/use_case-2  2  827641856 ns/op  1139 batched/s  620 creates/s  0
 BenchmarkCreate/use_case-2  2  827641856 ns/op  1139 batched/s  640 creates/s  0.55 of-batched  0.73 of-raw  965 raw/s
 BenchmarkCreate/use_case-2  2  827641856 ns/op  1139 batched/s  610 creates/s  0.56 of-batched  0.71 of-raw  965 raw/s
 BenchmarkCreate/use_case-2  2  827641856 ns/op  1139 batched/s  630 creates/s  0.57 of-batched  0.75 of-raw  965 raw/s
-BenchmarkEvents/replicas=1-2  1  1 ns/op  1000 events/s  2000 floor/s  0.5 of-floor
-BenchmarkEvents/replicas=1-2  1  1 ns/op  900 events/s  2000 floor/s  0.45 of-floor
-BenchmarkEvents/replicas=2-2  1  1 ns/op  1500 events/s  2000 floor/s  0.75 of-floor
-BenchmarkEvents/replicas=2-2  1  1 ns/op  1800 events/s  2000 floor/s  0.9 of-floor
+BenchmarkEvents/bound/replicas=1-2  1  1 ns/op  1000 events/s  2000 floor/s  0.5 of-floor
+BenchmarkEvents/bound/replicas=1-2  1  1 ns/op  900 events/s  2000 floor/s  0.45 of-floor
+BenchmarkEvents/bound/replicas=2-2  1  1 ns/op  1500 events/s  2000 floor/s  0.75 of-floor
+BenchmarkEvents/bound/replicas=2-2  1  1 ns/op  1800 events/s  2000 floor/s  0.9 of-floor
 BenchmarkOpenStreams/streams=10000  1  1 ns/op  450 after-MiB
 BenchmarkGrowth/get-2  1  1107704069 ns/op  1.175 100k-of-1k  405.9 100k-us  1.031 1M-of-1k  356.2 1M-us  345.4 1k-us
 `
@@ -54,7 +54,7 @@ func TestFiguresAreMediansWithTheirSpread(t *testing.T) {
 func TestRatiosOfTwoBenchmarksAreTakenRepetitionByRepetition(t *testing.T) {
 	results, err := read([]byte(measured))
 	require.NoError(t, err)
-	more := find(t, results.figures(), "with 2 of each", "with 1 of each")
+	more := find(t, results.figures(), "with 2 of each, each on 0.15 of a core", "with 1 of each")
 	require.InDelta(t, 1.5, more.Ratio.Low, 1e-9)
 	require.InDelta(t, 2, more.Ratio.High, 1e-9)
 	require.Equal(t, "yes", more.Verdict)

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/callplane/callplane/contracts/events"
+	"github.com/callplane/callplane/libs/config"
 	"github.com/callplane/callplane/libs/testkit"
 )
 
@@ -105,6 +106,18 @@ func TestWaitsForPostgres(t *testing.T) {
 	service.stop()
 	require.Zero(t, service.exit())
 	require.NotContains(t, service.log.String(), "secret")
+}
+
+func TestIsToldToStopWhileItStarts(t *testing.T) {
+	settings, err := config.Load[Settings](environment("HTTP_ADDR="+freeAddress(t), "ADMIN_ADDR="+freeAddress(t)))
+	require.NoError(t, err)
+	ctx, stop := context.WithCancel(t.Context())
+	stop()
+	log := &output{}
+	status, err := Serve(ctx, settings, Build{Version: "test", Output: log})
+	require.NoError(t, err)
+	require.Zero(t, status)
+	require.NotContains(t, log.String(), `"ERROR"`)
 }
 
 func TestRefusesAnotherNumberOfPartitions(t *testing.T) {

@@ -20,7 +20,8 @@ func Serve(ctx context.Context, settings Settings, build Build) (int, error) {
 	if err := service.Err(); err != nil {
 		return 1, fmt.Errorf("set the service up: %w", err)
 	}
-	starting, cancel := context.WithTimeout(ctx, service.StartTimeout())
+	// A service that is told to stop while it starts is up in a moment, and then stops as always.
+	starting, cancel := context.WithTimeout(context.WithoutCancel(ctx), service.StartTimeout())
 	defer cancel()
 	if err := service.Start(starting); err != nil {
 		return 1, fmt.Errorf("start: %w", err)
