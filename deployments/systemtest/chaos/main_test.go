@@ -35,7 +35,7 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	testkit.Main(m)
+	testkit.Main(m, testkit.LeftByToxiproxy()...)
 }
 
 // TestChaos breaks everything under load, and holds what was seen to the checker's rules.

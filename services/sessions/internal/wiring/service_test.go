@@ -29,7 +29,7 @@ import (
 	"github.com/callplane/callplane/services/sessions/internal/adapters/postgres"
 )
 
-func TestMain(m *testing.M) { testkit.Main(m) }
+func TestMain(m *testing.M) { testkit.Main(m, testkit.LeftByToxiproxy()...) }
 
 // running is a service in this process.
 type running struct {
