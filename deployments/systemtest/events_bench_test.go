@@ -26,7 +26,7 @@ const (
 	flowSessions = 200 // with a call that goes on
 	flowEvents   = 10  // of each session between one look at the clock and the next
 	flowPatience = 2 * time.Minute
-	boundCores   = 0.15
+	boundCores   = 0.15 // cmd/bench's table names it
 )
 
 // BenchmarkEvents tells how many events a second come from the bridge's outbox into the states of sessions, as long as there are enough of

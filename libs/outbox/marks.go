@@ -10,8 +10,8 @@ import (
 	"github.com/callplane/callplane/libs/postgres"
 )
 
-// What was published waits for a moment in which nothing is to be published, and for what may be marked with it, for so long and for so long at
-// most. Meanwhile a crash has it published again, as it has between publishing and marking in any case; no row is read in that time.
+// What was published is marked after markDelay, together with what was published meanwhile, if nothing is to be published then, and otherwise
+// after maxMarkDelay. Meanwhile a crash has it published again, as it has between publishing and marking in any case; no row is read in that time.
 const (
 	markDelay    = 5 * time.Millisecond
 	maxMarkDelay = 25 * time.Millisecond
