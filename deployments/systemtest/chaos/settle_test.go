@@ -56,6 +56,8 @@ func (w *world) settle(t *testing.T) {
 	t.Helper()
 	t.Logf("%s: the load has ended", at(w))
 	w.wait(t, agreement, w.callsAreOver)
+	w.wait(t, agreement, w.hangUp)
+	w.wait(t, agreement, w.roomsAreGone)
 	w.wait(t, drainTime, w.lanesAreShared)
 	w.wait(t, drainTime, w.isDrained)
 	t.Logf("%s: everything has come to its end", at(w))
@@ -129,6 +131,48 @@ func (w *world) callsAreOver(ctx context.Context) error {
 		}
 		if read.StartedAt != nil && read.EndedAt == nil {
 			return fmt.Errorf("session %s is %s", id, read.Status)
+		}
+	}
+	return nil
+}
+
+// hangUp ends the calls that nobody has come to. They would fail by themselves some time after they were made, which may be while everything is
+// taken down: then streams would give what no log has.
+func (w *world) hangUp(ctx context.Context) error {
+	for id, s := range w.sessions(history.Called, history.Replayed) {
+		read, err := w.API.As(s.Owner).Get(ctx, id)
+		if err != nil {
+			return fmt.Errorf("reading a session: %w", err)
+		}
+		if read.EndedAt != nil {
+			continue
+		}
+		u := w.user(s.Owner)
+		_, err = u.change(ctx, id, status("ended"))
+		u.api.Close()
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// roomsAreGone: LiveKit has no room of a session that is over.
+func (w *world) roomsAreGone(ctx context.Context) error {
+	listing, err := w.list(ctx)
+	if err != nil {
+		return err
+	}
+	for id, s := range w.sessions(history.Called, history.Replayed) {
+		if _, there := listing.Rooms[id]; !there {
+			continue
+		}
+		read, err := w.API.As(s.Owner).Get(ctx, id)
+		if err != nil {
+			return fmt.Errorf("reading a session: %w", err)
+		}
+		if read.EndedAt != nil {
+			return fmt.Errorf("LiveKit has a room for session %s, which is %s", id, read.Status)
 		}
 	}
 	return nil
