@@ -10,8 +10,8 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 )
 
-// eachChannel opens a channel and runs fn on it, and again on another one when the broker closes it, for example over a message that it
-// refuses. It ends with the connection, when something that fn relies on was deleted, or with ctx (nil). fn returns why its channel ended.
+// eachChannel opens a channel and runs fn on it, and again on another one when that is of no more use, as when the broker closes it over a
+// message that it refuses. It ends with the connection, when something that fn relies on was deleted, or with ctx (nil). fn returns why its channel ended.
 func eachChannel(ctx context.Context, c *Connector, conn *amqp.Connection, what string, fn func(*amqp.Channel) error) error {
 	pause := backoff.NewExponentialBackOff()
 	pause.InitialInterval, pause.MaxInterval = 50*time.Millisecond, time.Second
@@ -29,7 +29,7 @@ func eachChannel(ctx context.Context, c *Connector, conn *amqp.Connection, what 
 		return struct{}{}, err
 	}
 	notify := func(err error, _ time.Duration) {
-		c.cfg.Logger.WarnContext(ctx, "the broker closed a channel, opening another", "connection", c.cfg.Name, "channel", what, "error", err)
+		c.cfg.Logger.WarnContext(ctx, "a channel has ended, opening another", "connection", c.cfg.Name, "channel", what, "error", err)
 	}
 	_, err := backoff.Retry(ctx, attempt, backoff.WithBackOff(pause), backoff.WithMaxElapsedTime(0), backoff.WithNotify(notify))
 	if ctx.Err() != nil {

@@ -62,6 +62,7 @@ type Connector struct {
 
 	running   atomic.Bool
 	connected atomic.Bool
+	broken    atomic.Int32 // partitions that are consumed here and can't be served
 	version   atomic.Pointer[string]
 }
 
@@ -113,8 +114,17 @@ func (c *Connector) Serve(fn ConnectionFunc) {
 // Connected tells whether a connection stands and everything registered with Each is done on it.
 func (c *Connector) Connected() bool { return c.connected.Load() }
 
-// Away tells whether a connection is wanted and none stands: not before Run, as while a service waits for something else first.
-func (c *Connector) Away() bool { return c.running.Load() && !c.connected.Load() }
+// Check is for readiness: an error while a connection is wanted and none stands, or while the broker can't serve partitions that are
+// consumed here. None is wanted before Run, as while a service waits for something else first.
+func (c *Connector) Check() error {
+	if c.running.Load() && !c.connected.Load() {
+		return errors.New("not connected to the broker")
+	}
+	if n := c.broken.Load(); n > 0 {
+		return fmt.Errorf("the broker can't serve the queues of %d partitions", n)
+	}
+	return nil
+}
 
 // ServerVersion returns the version of the broker connected to last, empty before the first connection.
 func (c *Connector) ServerVersion() string {

@@ -25,11 +25,11 @@ func TestABrokerThatIsAwayIsWaitedFor(t *testing.T) {
 	c := connector(t, url, "early")
 	DeclareOn(c, topology.Shared(2))
 	publisher := NewPublisher(c, "test")
-	assert.False(t, c.Away(), "nobody wants it yet")
+	assert.NoError(t, c.Check(), "nobody wants it yet")
 	r := start(t, c)
 	require.ErrorIs(t, publisher.Publish(t.Context(), numbered("s", 0, 1)[0]), ErrUnavailable, "said at once")
 	assert.False(t, c.Connected())
-	require.Eventually(t, c.Away, patience, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return c.Check() != nil }, patience, 10*time.Millisecond)
 	link.Up()
 	connected(t, r)
 	require.Eventually(t, func() bool {
@@ -40,11 +40,11 @@ func TestABrokerThatIsAwayIsWaitedFor(t *testing.T) {
 	require.Eventually(t, func() bool { return !c.Connected() }, patience, 10*time.Millisecond)
 	link.Up()
 	connected(t, r)
-	assert.False(t, c.Away())
+	assert.NoError(t, c.Check())
 	r.stop()
 	require.NoError(t, <-r.err)
 	assert.False(t, c.Connected())
-	assert.False(t, c.Away(), "nobody wants it any more")
+	assert.NoError(t, c.Check(), "nobody wants it any more")
 }
 
 func TestWhatStaysWrongStopsTheConnector(t *testing.T) {

@@ -59,6 +59,7 @@ type Consumer struct {
 	cfg       ConsumerConfig
 	handle    Handler
 	log       *slog.Logger
+	broken    broken
 }
 
 // NewConsumer makes a consumer on the connection of c, before c runs. The queues must be declared by something that is registered with
@@ -74,13 +75,15 @@ func NewConsumer(c *Connector, cfg ConsumerConfig, handle Handler) *Consumer {
 		cfg.Measure = 15 * time.Second
 	}
 	consumer := &Consumer{connector: c, cfg: cfg, handle: handle, log: c.cfg.Logger.With("exchange", cfg.Exchange)}
+	c.cfg.Metrics.broken.WithLabelValues(cfg.Exchange).Set(0)
 	c.Serve(consumer.ConsumeAll)
 	c.Serve(consumer.measure)
 	return consumer
 }
 
-// ConsumeAll consumes all partitions on one connection. It returns nil when it was told to stop and what was in hand is done, otherwise
-// why consuming can't go on here; the connector then dials anew.
+// ConsumeAll consumes all partitions on one connection, but those that the broker can't serve, which it would end the connection over: they
+// have connections of their own. It returns nil when it was told to stop and what was in hand is done, otherwise why consuming can't go on
+// here; the connector then dials anew.
 func (c *Consumer) ConsumeAll(ctx context.Context, conn *amqp.Connection) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -89,10 +92,15 @@ func (c *Consumer) ConsumeAll(ctx context.Context, conn *amqp.Connection) error 
 		first   error
 		once    sync.Once
 	)
+	inTurn, apart := c.broken.plan()
 	for n := range c.cfg.Partitions {
 		running.Go(func() {
-			p := &partition{consumer: c, number: n, queue: topology.PartitionQueue(c.cfg.Exchange, n)}
-			if err := p.consume(ctx, conn); err != nil {
+			p := &partition{consumer: c, number: n, queue: topology.PartitionQueue(c.cfg.Exchange, n), inTurn: inTurn}
+			consume := p.consume
+			if apart[n] {
+				consume = p.consumeApart
+			}
+			if err := consume(ctx, conn); err != nil {
 				once.Do(func() { first = err })
 				cancel(&lostError{err})
 			}

@@ -13,6 +13,7 @@ type Metrics struct {
 	active      *prometheus.GaugeVec     // by exchange
 	lag         *prometheus.HistogramVec // by exchange
 	waiting     *prometheus.GaugeVec     // by queue
+	broken      *prometheus.GaugeVec     // by exchange
 	calls       *prometheus.CounterVec   // by key, result
 	requests    *prometheus.CounterVec   // by queue, result
 }
@@ -39,11 +40,13 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 			Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200},
 		}, []string{"exchange"}),
 		waiting:  gauge("waiting_messages", "Messages in a queue that nobody has in hand, those of a dead queue included.", "queue"),
+		broken:   gauge("broken_partitions", "Partitions whose queue the broker can't serve: each is tried again on a connection of its own.", "exchange"),
 		calls:    counter("calls_total", "Requests sent, by how they ended.", "key", "result"),
 		requests: counter("requests_total", "Requests received, by how they ended.", "queue", "result"),
 	}
 	if r != nil {
-		r.MustRegister(m.connected, m.connections, m.published, m.consumed, m.retried, m.parked, m.active, m.lag, m.waiting, m.calls, m.requests)
+		r.MustRegister(m.connected, m.connections, m.published, m.consumed, m.retried, m.parked, m.active, m.lag, m.waiting, m.broken,
+			m.calls, m.requests)
 	}
 	return m
 }

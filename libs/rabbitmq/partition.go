@@ -3,6 +3,7 @@ package rabbitmq
 import (
 	"context"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -20,6 +21,7 @@ type partition struct {
 	consumer *Consumer
 	number   int
 	queue    string
+	inTurn   *sync.Mutex // is held while the consumer registers at the queue, if there is one
 }
 
 // consume returns nil when the consumer was told to stop, otherwise why the partition can't be consumed on this connection any more.
@@ -31,13 +33,9 @@ func (p *partition) consume(ctx context.Context, conn *amqp.Connection) error {
 	defer func() { _ = ch.Close() }() // what was not acknowledged goes back to the queue, in its place
 	working, release := drainContext(ctx, ch, p.consumer.cfg.Drain)
 	defer release()
-	if err := ch.Qos(p.consumer.cfg.Prefetch, 0, false); err != nil {
-		return consumeError(err, p.queue, p.consumer.connector.user)
-	}
-	args := amqp.Table{"x-priority": priority(p.consumer.cfg.Replica, p.number)}
-	deliveries, err := ch.Consume(p.queue, p.consumer.cfg.Replica, false, false, false, false, args)
+	deliveries, err := p.register(ctx, ch)
 	if err != nil {
-		return consumeError(err, p.queue, p.consumer.connector.user)
+		return err
 	}
 	for {
 		select {
@@ -52,6 +50,29 @@ func (p *partition) consume(ctx context.Context, conn *amqp.Connection) error {
 			}
 		}
 	}
+}
+
+// register has the broker send what is in the queue. Where ctx ends before it is this partition's turn there is no channel and no error.
+func (p *partition) register(ctx context.Context, ch *amqp.Channel) (<-chan amqp.Delivery, error) {
+	c := p.consumer
+	if p.inTurn != nil {
+		p.inTurn.Lock()
+		defer p.inTurn.Unlock()
+	}
+	if ctx.Err() != nil {
+		return nil, nil //nolint:nilnil // What failed meanwhile is another's.
+	}
+	err := ch.Qos(c.cfg.Prefetch, 0, false)
+	var deliveries <-chan amqp.Delivery
+	if err == nil {
+		args := amqp.Table{"x-priority": priority(c.cfg.Replica, p.number)}
+		deliveries, err = ch.Consume(p.queue, c.cfg.Replica, false, false, false, false, args)
+	}
+	c.broken.registered(ctx, p, err)
+	if err != nil {
+		return nil, consumeError(err, p.queue, c.connector.user)
+	}
+	return deliveries, nil
 }
 
 // one handles a delivery until it is settled and acknowledges it. An error means that the channel is of no more use.

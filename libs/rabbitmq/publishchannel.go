@@ -4,13 +4,19 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
 )
 
+// errOverdue ends a channel on which a message has no answer for confirmTimeout. One may never come: a quorum queue that was deleted while it
+// was down and declared again keeps what a channel sends that has sent to its predecessor, as if something before it were missing.
+var errOverdue = fmt.Errorf("the broker has not answered for a message for %v", confirmTimeout)
+
 // publishing is a message on its way.
 type publishing struct {
 	message  Message
+	sent     time.Time
 	outcome  chan error // takes one value, never blocks
 	returned bool       // the broker had no queue for it; its confirm comes next
 }
@@ -61,7 +67,7 @@ func (c *publishChannel) hand(ctx context.Context, batch []*publishing) error {
 	}
 }
 
-// run works until ctx ends or the broker closes the channel, and returns why. Everything handed over has its outcome by then.
+// run works until ctx ends, the broker closes the channel or leaves a message without an answer, and returns why. Everything handed over has its outcome by then.
 func (c *publishChannel) run(ctx context.Context) error {
 	// Unbuffered: only so is a return seen before the confirm that follows it.
 	returns := c.ch.NotifyReturn(make(chan amqp.Return))
@@ -72,19 +78,27 @@ func (c *publishChannel) run(ctx context.Context) error {
 		defer close(ended)
 		c.read(returns, confirms)
 	}()
-	c.write(ctx, ended)
+	reason := c.write(ctx, ended)
 	close(c.done)
 	_ = c.ch.Close()
 	<-ended
-	reason := channelEnd(ctx, closed)
+	if reason == nil {
+		reason = channelEnd(ctx, closed)
+	}
 	c.fail(reason)
 	return reason
 }
 
-// write sends batches until ctx ends or the channel is closed.
-func (c *publishChannel) write(ctx context.Context, ended <-chan struct{}) {
+// write sends batches until ctx ends, the channel is closed (nil) or a message has no answer for too long (errOverdue).
+func (c *publishChannel) write(ctx context.Context, ended <-chan struct{}) error {
+	look := time.NewTicker(confirmTimeout / 4)
+	defer look.Stop()
 	for {
 		select {
+		case <-look.C:
+			if c.overdue(time.Now()) {
+				return errOverdue
+			}
 		case batch := <-c.work:
 			for i, p := range batch {
 				if err := c.send(p); err != nil {
@@ -95,16 +109,29 @@ func (c *publishChannel) write(ctx context.Context, ended <-chan struct{}) {
 				}
 			}
 		case <-ended:
-			return
+			return nil
 		case <-ctx.Done():
-			return
+			return nil
 		}
 	}
+}
+
+// overdue tells whether there is a message without an answer that was sent confirmTimeout before now.
+func (c *publishChannel) overdue(now time.Time) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, p := range c.flying {
+		if now.Sub(p.sent) >= confirmTimeout {
+			return true
+		}
+	}
+	return false
 }
 
 // send writes one message. Only the writer sends, so the tag that amqp091 gives next is known.
 func (c *publishChannel) send(p *publishing) error {
 	tag := c.ch.GetNextPublishSeqNo()
+	p.sent = time.Now()
 	c.mu.Lock()
 	c.flying[tag] = p
 	c.mu.Unlock()

@@ -10,7 +10,7 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 )
 
-// confirmTimeout bounds waiting for the broker's confirms where the caller's context has no deadline.
+// confirmTimeout bounds waiting for the broker's confirms where the caller's context has no deadline, and how long a channel may leave one out.
 const confirmTimeout = 10 * time.Second
 
 // Publisher publishes persistent, mandatory messages and waits for the broker's confirms. It has a channel of its own on its connector's
@@ -75,7 +75,7 @@ func (p *Publisher) hand(ctx context.Context, batch []*publishing) error {
 	return channel.hand(ctx, batch)
 }
 
-// serve opens a channel for each connection, and another one when the broker closes it over a message.
+// serve opens a channel for each connection, and another one when the broker closes it over a message or leaves one without an answer.
 func (p *Publisher) serve(ctx context.Context, conn *amqp.Connection) error {
 	return eachChannel(ctx, p.connector, conn, "publishing", func(ch *amqp.Channel) error {
 		if err := ch.Confirm(false); err != nil {

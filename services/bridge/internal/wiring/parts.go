@@ -2,7 +2,6 @@ package wiring
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -117,13 +116,11 @@ func (c connections) all() []*rabbitmq.Connector {
 	return []*rabbitmq.Connector{c.publish, c.consume, c.commands}
 }
 
-var errBrokerAway = errors.New("the broker is not connected")
-
-// check is for readiness: nil while all that are wanted stand; without the database not all are.
+// check is for readiness: nil while all that are wanted stand and serve all partitions; without the database not all are.
 func (c connections) check(context.Context) error {
 	for _, connector := range c.all() {
-		if connector.Away() {
-			return errBrokerAway
+		if err := connector.Check(); err != nil {
+			return err
 		}
 	}
 	return nil

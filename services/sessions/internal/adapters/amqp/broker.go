@@ -75,10 +75,7 @@ func (b *Broker) RunPublishing(ctx context.Context) error { return b.publishing.
 // RunConsuming keeps the consuming connection likewise; when ctx ends it finishes what is in hand.
 func (b *Broker) RunConsuming(ctx context.Context) error { return b.consuming.Run(ctx) }
 
-// Check is for readiness: nil while both connections stand, or are not wanted yet because the database is away.
+// Check is for readiness: nil while both connections stand and serve all partitions, or are not wanted yet because the database is away.
 func (b *Broker) Check(context.Context) error {
-	if b.publishing.Away() || b.consuming.Away() {
-		return errors.New("not connected to the broker")
-	}
-	return nil
+	return errors.Join(b.publishing.Check(), b.consuming.Check())
 }
