@@ -40,18 +40,19 @@ func (b *broken) registered(ctx context.Context, p *partition, answer error) {
 		delete(b.apart, p.number)
 	case !ok, e.Code == amqp.ConnectionForced, e.Code == amqp.AccessRefused, b.apart[p.number]:
 		return // no word about the queue, or none that is new
-	case p.inTurn == nil:
+	case p.inTurn == nil && !p.alone:
 		b.suspect = true
 	default:
 		if b.apart == nil {
 			b.apart = make(map[int]bool)
 		}
-		b.apart[p.number], b.suspect = true, true // perhaps not the only one
+		b.apart[p.number] = true
+		b.suspect = b.suspect || !p.alone // perhaps it is not the only one
 		p.consumer.log.ErrorContext(ctx, "the broker can't serve a queue; the partition is tried again on a connection of its own while the "+
 			"others go on. If it stays so, the queue is damaged: restart the broker, and if that doesn't help delete the queue, which is "+
 			"then declared again", "queue", p.queue, "partition", p.number, "error", answer)
 	}
-	p.consumer.connector.broken.Add(int32(len(b.apart) - before))
+	p.consumer.connector.broken.Add(int64(len(b.apart) - before))
 	p.consumer.connector.cfg.Metrics.broken.WithLabelValues(p.consumer.cfg.Exchange).Set(float64(len(b.apart)))
 }
 
@@ -64,7 +65,7 @@ func (p *partition) consumeApart(ctx context.Context, _ *amqp.Connection) error 
 	if err != nil {
 		return err
 	}
-	p.inTurn = nil
+	p.inTurn, p.alone = nil, true
 	ctx, leave := context.WithCancelCause(ctx)
 	defer leave(nil)
 	var missing error

@@ -62,7 +62,7 @@ type Connector struct {
 
 	running   atomic.Bool
 	connected atomic.Bool
-	broken    atomic.Int32 // partitions that are consumed here and can't be served
+	broken    atomic.Int64 // partitions that are consumed here and can't be served
 	version   atomic.Pointer[string]
 }
 

@@ -22,6 +22,7 @@ type partition struct {
 	number   int
 	queue    string
 	inTurn   *sync.Mutex // is held while the consumer registers at the queue, if there is one
+	alone    bool        // on a connection of its own
 }
 
 // consume returns nil when the consumer was told to stop, otherwise why the partition can't be consumed on this connection any more.
