@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -54,8 +55,16 @@ type Relay struct {
 	log     *slog.Logger
 	metrics *metrics
 
+	claimed atomic.Pointer[claim]
+
 	mu      sync.Mutex
 	workers map[int16]*worker
+}
+
+// claim is how many lanes are held, and until when nobody else can hold them even if the leases are not renewed.
+type claim struct {
+	lanes int
+	until time.Time
 }
 
 // NewRelay makes a relay; nothing happens before Run.
@@ -78,13 +87,14 @@ func NewRelay(o Options) (*Relay, error) {
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
-	return &Relay{
+	r := &Relay{
 		opts:    o,
 		leases:  &leases{db: o.DB, holder: o.Holder, lease: o.Lease},
 		log:     o.Logger.With("component", "outbox", "holder", o.Holder),
-		metrics: newMetrics(o.Registry),
 		workers: make(map[int16]*worker),
-	}, nil
+	}
+	r.metrics = newMetrics(o.Registry, r.held)
+	return r, nil
 }
 
 // Wake makes the relay look for new rows of the given partition keys at once, or of all without any. It never blocks and may be called
@@ -135,6 +145,7 @@ func (r *Relay) Run(ctx context.Context) error {
 	r.keep(ctx)
 	upkeep.Wait()
 	r.stopAll()
+	r.claimed.Store(nil)
 	// The lanes are free for others at once, instead of when the leases expire.
 	bye, cancel := context.WithTimeout(context.WithoutCancel(ctx), releaseTimeout)
 	defer cancel()
@@ -170,6 +181,7 @@ func (r *Relay) keep(ctx context.Context) {
 func (r *Relay) balance(ctx context.Context) (hungry bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, min(queryTimeout, r.opts.Lease))
 	defer cancel()
+	until := time.Now().Add(r.opts.Lease)
 	held, share, err := r.leases.renew(ctx)
 	if err != nil {
 		return false, err
@@ -182,10 +194,12 @@ func (r *Relay) balance(ctx context.Context) (hungry bool, err error) {
 			break
 		}
 		r.stopWorker(lane) // first finish, then hand over
-		if err := r.leases.release(ctx, lane, held[lane]); err != nil {
+		fence := held[lane]
+		delete(held, lane)
+		r.claimed.Store(&claim{len(held), until})
+		if err := r.leases.release(ctx, lane, fence); err != nil {
 			return false, err
 		}
-		delete(held, lane)
 	}
 	if len(held) < share {
 		taken, err := r.leases.take(ctx, share-len(held))
@@ -199,8 +213,17 @@ func (r *Relay) balance(ctx context.Context) (hungry bool, err error) {
 	for lane, fence := range held {
 		r.startWorker(lane, fence) //nolint:contextcheck // a worker outlives this look at the leases; stopWorker and stopAll end it
 	}
-	r.metrics.held.Set(float64(len(held)))
+	r.claimed.Store(&claim{len(held), until})
 	return len(held) < share, nil
+}
+
+// held returns how many lanes are this relay's now.
+func (r *Relay) held() float64 {
+	c := r.claimed.Load()
+	if c == nil || time.Now().After(c.until) {
+		return 0
+	}
+	return float64(c.lanes)
 }
 
 // staleLanes returns the lanes whose workers have ended or work for a lease that is no longer held.

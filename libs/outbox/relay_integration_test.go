@@ -230,6 +230,21 @@ func TestRelaysShareTheLanes(t *testing.T) {
 }
 
 // The database cuts every connection, again and again.
+// A relay that can't renew its leases says that it holds nothing before another one can hold it.
+func TestNoTwoRelaysSayThatTheyHoldALane(t *testing.T) {
+	url := database(t)
+	db, out := open(t, url), &wire{}
+	a := start(t, Options{DB: db, Publisher: sender{out, "a"}, Holder: "a", Lease: time.Second})
+	require.Eventually(t, func() bool { return a.held() == Lanes }, patience, time.Millisecond)
+	closeDB(db)
+	b := start(t, Options{DB: open(t, url), Publisher: sender{out, "b"}, Holder: "b", Lease: time.Second})
+	require.Eventually(t, func() bool {
+		taken := b.held()
+		require.LessOrEqual(t, a.held(), Lanes-taken)
+		return taken == Lanes
+	}, patience, time.Millisecond)
+}
+
 func TestADatabaseThatGoesAwayIsWaitedFor(t *testing.T) {
 	const keys, each = 6, 80
 	pg := testkit.Postgres(t)

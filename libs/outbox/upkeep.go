@@ -13,18 +13,21 @@ const cleanBatch = 1000
 type metrics struct {
 	backlog   prometheus.Gauge
 	oldest    prometheus.Gauge
-	held      prometheus.Gauge
+	held      prometheus.GaugeFunc
 	published prometheus.Counter
 }
 
-func newMetrics(r prometheus.Registerer) *metrics {
+// newMetrics makes the metrics, of which held gives one.
+func newMetrics(r prometheus.Registerer, held func() float64) *metrics {
 	gauge := func(name, help string) prometheus.Gauge {
 		return prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "outbox", Name: name, Help: help})
 	}
 	m := &metrics{
 		backlog: gauge("unpublished_rows", "Rows that are committed and not yet published, over all lanes."),
 		oldest:  gauge("oldest_unpublished_seconds", "Age of the oldest of them, 0 without any."),
-		held:    gauge("held_lanes", "Lanes that this process relays."),
+		held: prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Namespace: "outbox", Name: "held_lanes", Help: "Lanes that this process relays: no two processes do so at the same time.",
+		}, held),
 		published: prometheus.NewCounter(prometheus.CounterOpts{
 			Namespace: "outbox", Name: "published_total", Help: "Rows that this process has published.",
 		}),
