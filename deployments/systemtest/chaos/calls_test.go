@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/livekit/protocol/livekit"
+	"github.com/livekit/protocol/webhook"
 
 	"github.com/callplane/callplane/deployments/systemtest/caller"
 	"github.com/callplane/callplane/deployments/systemtest/callplane"
@@ -24,6 +25,7 @@ const (
 	calls     = 2                       // that people have at the same time
 	callPause = 2500 * time.Millisecond // at most, between what happens in one
 	thaw      = 24 * time.Second        // at most, after somebody is frozen
+	lull      = 15 * time.Second        // longer than somebody lost is waited for, with time to list before and after
 	agreement = 90 * time.Second        // until a session and LiveKit agree, and until a call is over that everybody has left
 )
 
@@ -121,7 +123,7 @@ func (c *call) befall(user string) {
 		c.comes(user)
 		return
 	}
-	switch c.chance.IntN(10) {
+	switch c.chance.IntN(12) {
 	case 0:
 		p.TryLeave(c)
 	case 1:
@@ -138,6 +140,8 @@ func (c *call) befall(user string) {
 		ctx, cancel := context.WithTimeout(c.Context(), listTimeout)
 		defer cancel()
 		_, _ = c.w.Rooms.RemoveParticipant(ctx, &livekit.RoomParticipantIdentity{Room: roomPrefix + c.id, Identity: p.Identity()})
+	case 9, 10:
+		c.returnsUnseen(user, p.Identity())
 	default:
 		_ = p.TryPublish(c) // They may be put out before.
 	}
@@ -152,6 +156,20 @@ func (c *call) comes(user string) {
 	if c.chance.IntN(3) > 0 {
 		_ = p.TryPublish(c)
 	}
+}
+
+// returnsUnseen puts somebody in the place of their own connection, of which the bridge hears only that the earlier one has ended: they count
+// as lost, though they are there, until it asks LiveKit.
+func (c *call) returnsUnseen(user, identity string) {
+	c.w.Webhooks.Treat(roomPrefix+c.id, func(h stack.Webhook) stack.Fate {
+		if h.Identity == identity && h.Event != webhook.EventParticipantLeft {
+			return stack.Lose
+		}
+		return stack.Pass
+	})
+	c.comes(user)
+	c.pause(lull)
+	c.w.Webhooks.Treat(roomPrefix+c.id, c.anyFate())
 }
 
 // settle holds the session to LiveKit, when everything is up again and webhooks pass, and has all leave.

@@ -18,7 +18,6 @@ import (
 	"github.com/callplane/callplane/deployments/systemtest/chaos/history"
 	"github.com/callplane/callplane/deployments/systemtest/chaos/schedule"
 	"github.com/callplane/callplane/deployments/systemtest/stack"
-	"github.com/callplane/callplane/libs/outbox"
 	"github.com/callplane/callplane/libs/testkit"
 )
 
@@ -176,27 +175,6 @@ func (w *world) roomsAreGone(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-// lanesAreShared: the relays of each service hold all lanes, and no more; it takes down how many they hold.
-func (w *world) lanesAreShared(ctx context.Context) error {
-	var failure error
-	for _, service := range []string{schedule.Sessions, schedule.Bridge} {
-		held := 0
-		for n := range replicas {
-			series, err := w.processes[schedule.Replica(service, n+1)].Metrics(ctx)
-			if err != nil {
-				return err
-			}
-			lanes := int(series["outbox_held_lanes"])
-			held += lanes
-			if lanes != outbox.Lanes/replicas {
-				failure = fmt.Errorf("replica %d of %s holds %d lanes", n+1, service, lanes)
-			}
-		}
-		w.recorder.Note(func(h *history.History) { h.Lanes[service] = held })
-	}
-	return failure
 }
 
 // isDrained: nothing is left to be published or taken in.

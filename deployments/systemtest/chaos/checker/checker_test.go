@@ -59,7 +59,7 @@ func newRun(t *testing.T) run {
 	t.Helper()
 	r := run{History: &history.History{
 		Began: began, Sessions: map[string]*history.Session{}, Owned: map[string][]callplane.Session{}, Quarantined: map[string]string{},
-		Lanes: map[string]int{"sessions": outbox.Lanes},
+		Lanes: map[string]int{"sessions": outbox.Lanes}, Contended: map[string]time.Duration{"sessions": time.Second},
 	}, table: id("session", 1), call: id("session", 2)}
 	r.addTable(t)
 	r.addCall(t)
@@ -298,6 +298,7 @@ var breaks = map[string]struct {
 		r.Published = append(r.Published, r.Published[again])
 	}},
 	"two relays hold a lane":      {checker.OneRelay, func(_ *testing.T, r run) { r.Lanes["sessions"]++ }},
+	"two relays held a lane":      {checker.OneRelay, func(_ *testing.T, r run) { r.Contended["sessions"] = 4 * time.Second }},
 	"nobody holds a lane":         {checker.OneRelay, func(_ *testing.T, r run) { r.Lanes["sessions"]-- }},
 	"somebody was never answered": {checker.Answered, func(_ *testing.T, r run) { r.Unanswered = r.Operations[:1] }},
 	"a reminder is set twice": {checker.Reminded, func(t *testing.T, r run) {

@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/callplane/callplane/contracts/events"
 	"github.com/callplane/callplane/deployments/systemtest/callplane"
@@ -162,11 +163,19 @@ func (a arrivals) tell(id string, s *history.Session, report reporter) {
 	}
 }
 
-// oneRelay: after the last fault the relays of a service share its lanes, and each lane is held by one.
+// contention is how long the relays of a service may seem to hold more lanes than there are, since they are not asked at the same moment.
+const contention = 3 * time.Second
+
+// oneRelay: after the last fault the relays of a service share its lanes, and at any time each lane is held by one at most.
 func oneRelay(h *history.History, report reporter) {
 	for service, held := range h.Lanes {
 		if held != outbox.Lanes {
 			report("", "the relays of %s hold %d lanes together, and there are %d", service, held, outbox.Lanes)
+		}
+	}
+	for service, d := range h.Contended {
+		if d > contention {
+			report("", "the relays of %s held more lanes than the %d that there are for %s", service, outbox.Lanes, d.Round(time.Millisecond))
 		}
 	}
 }

@@ -154,6 +154,7 @@ type History struct {
 	Moments     []Moment
 	Listed      map[string]map[string]string // who was in which session's room in the end
 	Lanes       map[string]int               // how many lanes the relays of each service hold together, after the last fault
+	Contended   map[string]time.Duration     // how long the relays of a service held more lanes than there are, at most
 	Attempts    int                          // that were needed for one thing, at most
 	Longest     time.Duration                // until one thing was answered, over all attempts
 	Unanswered  []Operation                  // what a user gave up, however often it was tried

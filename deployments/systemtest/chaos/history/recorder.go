@@ -15,6 +15,7 @@ type Recorder struct {
 func NewRecorder() *Recorder {
 	return &Recorder{h: History{
 		Began: time.Now(), Sessions: map[string]*Session{}, Quarantined: map[string]string{}, Lanes: map[string]int{},
+		Contended: map[string]time.Duration{},
 	}}
 }
 
