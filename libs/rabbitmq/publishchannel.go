@@ -67,7 +67,8 @@ func (c *publishChannel) hand(ctx context.Context, batch []*publishing) error {
 	}
 }
 
-// run works until ctx ends, the broker closes the channel or leaves a message without an answer, and returns why. Everything handed over has its outcome by then.
+// run works until ctx ends, the broker closes the channel or leaves a message without an answer, and returns why. Everything handed over has
+// its outcome by then.
 func (c *publishChannel) run(ctx context.Context) error {
 	// Unbuffered: only so is a return seen before the confirm that follows it.
 	returns := c.ch.NotifyReturn(make(chan amqp.Return))
