@@ -70,7 +70,7 @@ func TestAQueueThatIsDownStopsNoOther(t *testing.T) {
 		defer consumer.broken.mu.Unlock()
 		return len(consumer.broken.apart) == 2 && !consumer.broken.suspect // both are found, and the connection after that stands
 	}, patience, 10*time.Millisecond)
-	require.ErrorContains(t, c.Check(), "the queues of 2 partitions")
+	require.ErrorContains(t, c.Check(), "can't serve: 2")
 
 	connections := c.cfg.Metrics.connections.WithLabelValues(c.cfg.Name)
 	before := testutil.ToFloat64(connections)

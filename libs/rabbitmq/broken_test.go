@@ -45,7 +45,7 @@ func TestWhichPartitionIsBrokenIsFoundOut(t *testing.T) {
 	answer = connect(true)
 	answer(0, nil)
 	answer(1, down)
-	require.ErrorContains(t, c.Check(), "1 partitions")
+	require.ErrorContains(t, c.Check(), "can't serve: 1")
 	answer = connect(true, 1) // another may be broken as well
 	answer(0, nil)
 	answer(2, nil)

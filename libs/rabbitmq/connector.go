@@ -121,7 +121,7 @@ func (c *Connector) Check() error {
 		return errors.New("not connected to the broker")
 	}
 	if n := c.broken.Load(); n > 0 {
-		return fmt.Errorf("the broker can't serve the queues of %d partitions", n)
+		return fmt.Errorf("partitions whose queue the broker can't serve: %d", n)
 	}
 	return nil
 }
