@@ -11,7 +11,8 @@ import (
 )
 
 // eachChannel opens a channel and runs fn on it, and again on another one when that is of no more use, as when the broker closes it over a
-// message that it refuses. It ends with the connection, when something that fn relies on was deleted, or with ctx (nil). fn returns why its channel ended.
+// message that it refuses. It ends with the connection, when something that fn relies on was deleted, or with ctx (nil). fn returns why its
+// channel ended.
 func eachChannel(ctx context.Context, c *Connector, conn *amqp.Connection, what string, fn func(*amqp.Channel) error) error {
 	pause := backoff.NewExponentialBackOff()
 	pause.InitialInterval, pause.MaxInterval = 50*time.Millisecond, time.Second

@@ -17,28 +17,33 @@ const (
 	lanesTime  = 400 * time.Millisecond // bounds asking all replicas of a service: of answers that lie further apart nothing follows
 )
 
-// lanes asks a replica how many lanes of the outbox its relay holds.
-func (w *world) lanes(ctx context.Context, service string, replica int) (int, error) {
-	series, err := w.processes[schedule.Replica(service, replica+1)].Metrics(ctx)
-	return int(series["outbox_held_lanes"]), err
+// lanes asks each replica of a service how many lanes of the outbox its relay holds.
+func (w *world) lanes(ctx context.Context, service string) (each []int, all int, err error) {
+	for n := range replicas {
+		series, err := w.processes[schedule.Replica(service, n+1)].Metrics(ctx)
+		if err != nil {
+			return nil, 0, err
+		}
+		held := int(series["outbox_held_lanes"])
+		each, all = append(each, held), all+held
+	}
+	return each, all, nil
 }
 
 // lanesAreShared: the relays of each service hold all lanes, and no more; it takes down how many they hold.
 func (w *world) lanesAreShared(ctx context.Context) error {
 	var failure error
 	for _, service := range []string{schedule.Sessions, schedule.Bridge} {
-		held := 0
-		for n := range replicas {
-			lanes, err := w.lanes(ctx, service, n)
-			if err != nil {
-				return err
-			}
-			held += lanes
-			if lanes != outbox.Lanes/replicas {
-				failure = fmt.Errorf("replica %d of %s holds %d lanes", n+1, service, lanes)
+		each, all, err := w.lanes(ctx, service)
+		if err != nil {
+			return err
+		}
+		for n, held := range each {
+			if held != outbox.Lanes/replicas {
+				failure = fmt.Errorf("replica %d of %s holds %d lanes", n+1, service, held)
 			}
 		}
-		w.recorder.Note(func(h *history.History) { h.Lanes[service] = held })
+		w.recorder.Note(func(h *history.History) { h.Lanes[service] = all })
 	}
 	return failure
 }
@@ -72,13 +77,6 @@ func (w *world) watchLanes(ctx context.Context) {
 func (w *world) areContended(ctx context.Context, service string) bool {
 	ctx, cancel := context.WithTimeout(ctx, lanesTime)
 	defer cancel()
-	held := 0
-	for n := range replicas {
-		lanes, err := w.lanes(ctx, service, n)
-		if err != nil {
-			return false
-		}
-		held += lanes
-	}
-	return held > outbox.Lanes
+	_, all, err := w.lanes(ctx, service)
+	return err == nil && all > outbox.Lanes
 }

@@ -139,7 +139,8 @@ func (w *world) awaitReady(t *testing.T, name string) {
 	})
 }
 
-// beginObserving takes down who LiveKit lists and whether a lane has two relays, until settle stops it or the test ends. The consumers end with the test, too.
+// beginObserving takes down who LiveKit lists and whether a lane has two relays, until settle stops it or the test ends. The consumers end
+// with the test, too.
 func (w *world) beginObserving(t *testing.T) {
 	t.Helper()
 	ctx, stop := context.WithCancel(context.Background())
