@@ -6,6 +6,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -15,6 +16,7 @@ import (
 	"github.com/livekit/protocol/logger"
 	lksdk "github.com/livekit/server-sdk-go/v2"
 	"github.com/pion/webrtc/v4"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/callplane/callplane/contracts/events"
@@ -79,6 +81,21 @@ func publish(t *testing.T, room *lksdk.Room) error {
 
 func say(room *lksdk.Room, text string) error {
 	return room.LocalParticipant.PublishDataPacket(lksdk.UserData([]byte(text)), lksdk.WithDataPublishReliable(true))
+}
+
+// putOut waits until a client that was put out of its room knows it, and does it again as long as it doesn't. LiveKit 1.13.5 may close
+// the signalling connection before the leave request is written (livekit/livekit#4776): the client takes that for a failure of the
+// network and is back with its token within a second. The bridge puts such a client out again when it hears of it.
+func putOut(t *testing.T, gone <-chan struct{}, again func() error) {
+	t.Helper()
+	require.EventuallyWithT(t, func(c *assert.CollectT) {
+		select {
+		case <-gone:
+		default:
+			require.NoError(c, again())
+			require.Fail(c, "the client is still in the room")
+		}
+	}, time.Minute, 250*time.Millisecond)
 }
 
 func TestRolesCanDoWhatTheyMayAndNoMore(t *testing.T) {
@@ -157,15 +174,15 @@ func TestRolesChangeAndMembersGoAtOnce(t *testing.T) {
 		return len(seen.GetTracks()) == 0 && !seen.GetPermission().GetCanPublish() && seen.GetPermission().GetCanSubscribe()
 	}, 20*time.Second, 20*time.Millisecond, "what a viewer may not publish is taken down")
 
-	for range 2 {
-		require.NoError(t, s.rooms.Remove(t.Context(), room, "vic#default"), "who isn't there is no error")
-		require.NoError(t, s.rooms.Remove(t.Context(), "call-nowhere", "vic#default"))
-	}
-	select {
-	case <-gone:
-	case <-time.After(20 * time.Second):
-		t.Fatal("vic is still in the room")
-	}
+	stay := info().GetSid()
+	require.NoError(t, s.rooms.Remove(t.Context(), room, "vic#default"))
+	require.Eventually(t, func() bool {
+		members, err := s.admin.ListParticipants(t.Context(), &lkproto.ListParticipantsRequest{Room: room})
+		return err == nil && !slices.ContainsFunc(members.GetParticipants(), func(p *lkproto.ParticipantInfo) bool { return p.GetSid() == stay })
+	}, 20*time.Second, 20*time.Millisecond, "their stay is over")
+	putOut(t, gone, func() error { return s.rooms.Remove(t.Context(), room, "vic#default") })
+	require.NoError(t, s.rooms.Remove(t.Context(), room, "vic#default"), "who isn't there is no error")
+	require.NoError(t, s.rooms.Remove(t.Context(), "call-nowhere", "vic#default"))
 	require.NoError(t, s.rooms.SetRole(t.Context(), room, standing(events.RoleHost)))
 	require.NoError(t, s.rooms.SetRole(t.Context(), "call-nowhere", standing(events.RoleHost)))
 	s.join(t, s.issue(t, room, "vic", events.RoleViewer), nil)
@@ -202,14 +219,9 @@ func TestRoomsAreDeletedAndMissingOnesAreNoError(t *testing.T) {
 	require.NoError(t, s.rooms.Ping(t.Context()))
 	gone := make(chan struct{})
 	s.join(t, s.issue(t, "call-over", "alice", events.RoleHost), &lksdk.RoomCallback{OnDisconnected: func() { close(gone) }})
-	for range 2 {
-		require.NoError(t, s.rooms.Delete(t.Context(), "call-over"))
-	}
-	select {
-	case <-gone:
-	case <-time.After(20 * time.Second):
-		t.Fatal("nobody was put out of the room")
-	}
+	require.NoError(t, s.rooms.Delete(t.Context(), "call-over"))
+	putOut(t, gone, func() error { return s.rooms.Delete(t.Context(), "call-over") })
+	require.NoError(t, s.rooms.Delete(t.Context(), "call-over"), "what isn't there is no error")
 	listed, err := s.admin.ListRooms(t.Context(), &lkproto.ListRoomsRequest{Names: []string{"call-over"}})
 	require.NoError(t, err)
 	require.Empty(t, listed.GetRooms())
