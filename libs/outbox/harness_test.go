@@ -199,7 +199,20 @@ func start(t testing.TB, o Options) *running {
 	return r
 }
 
-func (r *running) held() int { return int(testutil.ToFloat64(r.metrics.held)) }
+// lanes returns which lanes the relay says that it holds, and how many.
+func (r *running) lanes() (held [Lanes]bool, n int) {
+	for lane, gauge := range r.metrics.held {
+		if held[lane] = testutil.ToFloat64(gauge) == 1; held[lane] {
+			n++
+		}
+	}
+	return held, n
+}
+
+func (r *running) held() int {
+	_, n := r.lanes()
+	return n
+}
 
 // sameLane returns two keys of one lane.
 func sameLane() (a, b string) {

@@ -61,9 +61,9 @@ type Relay struct {
 	workers map[int16]*worker
 }
 
-// claim is how many lanes are held, and until when nobody else can hold them even if the leases are not renewed.
+// claim is the lanes that are held, and until when nobody else can hold them even if the leases are not renewed.
 type claim struct {
-	lanes int
+	lanes [Lanes]bool
 	until time.Time
 }
 
@@ -93,7 +93,7 @@ func NewRelay(o Options) (*Relay, error) {
 		log:     o.Logger.With("component", "outbox", "holder", o.Holder),
 		workers: make(map[int16]*worker),
 	}
-	r.metrics = newMetrics(o.Registry, r.held)
+	r.metrics = newMetrics(o.Registry, r.holds)
 	return r, nil
 }
 
@@ -196,7 +196,7 @@ func (r *Relay) balance(ctx context.Context) (hungry bool, err error) {
 		r.stopWorker(lane) // first finish, then hand over
 		fence := held[lane]
 		delete(held, lane)
-		r.claimed.Store(&claim{len(held), until})
+		r.claim(held, until)
 		if err := r.leases.release(ctx, lane, fence); err != nil {
 			return false, err
 		}
@@ -213,17 +213,22 @@ func (r *Relay) balance(ctx context.Context) (hungry bool, err error) {
 	for lane, fence := range held {
 		r.startWorker(lane, fence) //nolint:contextcheck // a worker outlives this look at the leases; stopWorker and stopAll end it
 	}
-	r.claimed.Store(&claim{len(held), until})
+	r.claim(held, until)
 	return len(held) < share, nil
 }
 
-// held returns how many lanes are this relay's now.
-func (r *Relay) held() float64 {
-	c := r.claimed.Load()
-	if c == nil || time.Now().After(c.until) {
-		return 0
+func (r *Relay) claim(held map[int16]int64, until time.Time) {
+	c := claim{until: until}
+	for lane := range held {
+		c.lanes[lane] = true
 	}
-	return float64(c.lanes)
+	r.claimed.Store(&c)
+}
+
+// holds tells whether a lane is this relay's now.
+func (r *Relay) holds(lane int) bool {
+	c := r.claimed.Load()
+	return c != nil && c.lanes[lane] && time.Now().Before(c.until)
 }
 
 // staleLanes returns the lanes whose workers have ended or work for a lease that is no longer held.

@@ -3,6 +3,7 @@ package outbox
 import (
 	"context"
 	"fmt"
+	"strconv"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -13,27 +14,38 @@ const cleanBatch = 1000
 type metrics struct {
 	backlog   prometheus.Gauge
 	oldest    prometheus.Gauge
-	held      prometheus.GaugeFunc
+	held      [Lanes]prometheus.GaugeFunc
 	published prometheus.Counter
 }
 
-// newMetrics makes the metrics, of which held gives one.
-func newMetrics(r prometheus.Registerer, held func() float64) *metrics {
+// newMetrics makes the metrics; holds tells whether a lane is this process's now.
+func newMetrics(r prometheus.Registerer, holds func(lane int) bool) *metrics {
 	gauge := func(name, help string) prometheus.Gauge {
 		return prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "outbox", Name: name, Help: help})
 	}
 	m := &metrics{
 		backlog: gauge("unpublished_rows", "Rows that are committed and not yet published, over all lanes."),
 		oldest:  gauge("oldest_unpublished_seconds", "Age of the oldest of them, 0 without any."),
-		held: prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Namespace: "outbox", Name: "held_lanes", Help: "Lanes that this process relays: no two processes do so at the same time.",
-		}, held),
 		published: prometheus.NewCounter(prometheus.CounterOpts{
 			Namespace: "outbox", Name: "published_total", Help: "Rows that this process has published.",
 		}),
 	}
+	for lane := range m.held {
+		m.held[lane] = prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Namespace: "outbox", Name: "held_lanes", ConstLabels: prometheus.Labels{"lane": strconv.Itoa(lane)},
+			Help: "1 while this process relays the lane: no two processes do so at the same time.",
+		}, func() float64 {
+			if holds(lane) {
+				return 1
+			}
+			return 0
+		})
+	}
 	if r != nil {
-		r.MustRegister(m.backlog, m.oldest, m.held, m.published)
+		r.MustRegister(m.backlog, m.oldest, m.published)
+		for _, held := range m.held {
+			r.MustRegister(held)
+		}
 	}
 	return m
 }

@@ -17,40 +17,53 @@ const (
 	lanesTime  = 400 * time.Millisecond // bounds asking all replicas of a service: of answers that lie further apart nothing follows
 )
 
-// lanes asks each replica of a service how many lanes of the outbox its relay holds.
-func (w *world) lanes(ctx context.Context, service string) (each []int, all int, err error) {
+// relays asks all replicas of a service which lanes of the outbox their relays hold. It returns how many hold each lane, and how many
+// lanes each replica holds.
+func (w *world) relays(ctx context.Context, service string) (ofLane [outbox.Lanes]int, ofReplica [replicas]int, err error) {
 	for n := range replicas {
 		series, err := w.processes[schedule.Replica(service, n+1)].Metrics(ctx)
 		if err != nil {
-			return nil, 0, err
+			return ofLane, ofReplica, err
 		}
-		held := int(series["outbox_held_lanes"])
-		each, all = append(each, held), all+held
+		for lane := range ofLane {
+			held := int(series[fmt.Sprintf(`outbox_held_lanes{lane="%d"}`, lane)])
+			ofLane[lane] += held
+			ofReplica[n] += held
+		}
 	}
-	return each, all, nil
+	return ofLane, ofReplica, nil
 }
 
-// lanesAreShared: the relays of each service hold all lanes, and no more; it takes down how many they hold.
+// lanesAreShared: one relay holds each lane, and each as many as the others; it takes down how many hold each.
 func (w *world) lanesAreShared(ctx context.Context) error {
 	var failure error
 	for _, service := range []string{schedule.Sessions, schedule.Bridge} {
-		each, all, err := w.lanes(ctx, service)
+		ofLane, ofReplica, err := w.relays(ctx, service)
 		if err != nil {
 			return err
 		}
-		for n, held := range each {
+		for n, held := range ofReplica {
 			if held != outbox.Lanes/replicas {
 				failure = fmt.Errorf("replica %d of %s holds %d lanes", n+1, service, held)
 			}
 		}
-		w.recorder.Note(func(h *history.History) { h.Lanes[service] = all })
+		for lane, relays := range ofLane {
+			if relays != 1 {
+				failure = fmt.Errorf("%d relays of %s hold lane %d", relays, service, lane)
+			}
+		}
+		w.recorder.Note(func(h *history.History) {
+			for lane, relays := range ofLane {
+				h.Lanes[history.Lane{Service: service, Number: lane}] = relays
+			}
+		})
 	}
 	return failure
 }
 
-// watchLanes takes down for how long the relays of a service hold more lanes than there are, until ctx ends.
+// watchLanes takes down for how long two relays hold the same lane, until ctx ends.
 func (w *world) watchLanes(ctx context.Context) {
-	since := map[string]time.Time{}
+	since := map[history.Lane]time.Time{}
 	for tick := time.NewTicker(lanesEvery); ; {
 		select {
 		case <-ctx.Done():
@@ -59,24 +72,28 @@ func (w *world) watchLanes(ctx context.Context) {
 		case <-tick.C:
 		}
 		for _, service := range []string{schedule.Sessions, schedule.Bridge} {
-			if !w.areContended(ctx, service) {
-				delete(since, service)
-				continue
+			for number, relays := range w.relaysNow(ctx, service) {
+				lane := history.Lane{Service: service, Number: number}
+				if relays < 2 {
+					delete(since, lane)
+					continue
+				}
+				if _, already := since[lane]; !already {
+					since[lane] = time.Now()
+				}
+				w.recorder.Note(func(h *history.History) { h.Contended[lane] = max(h.Contended[lane], time.Since(since[lane])) })
 			}
-			if _, already := since[service]; !already {
-				since[service] = time.Now()
-			}
-			w.recorder.Note(func(h *history.History) {
-				h.Contended[service] = max(h.Contended[service], time.Since(since[service]))
-			})
 		}
 	}
 }
 
-// areContended: the replicas of a service all answer, and hold more lanes together than there are.
-func (w *world) areContended(ctx context.Context, service string) bool {
+// relaysNow returns how many relays of a service hold each lane, none where a replica doesn't answer.
+func (w *world) relaysNow(ctx context.Context, service string) [outbox.Lanes]int {
 	ctx, cancel := context.WithTimeout(ctx, lanesTime)
 	defer cancel()
-	_, all, err := w.lanes(ctx, service)
-	return err == nil && all > outbox.Lanes
+	ofLane, _, err := w.relays(ctx, service)
+	if err != nil {
+		return [outbox.Lanes]int{}
+	}
+	return ofLane
 }

@@ -15,7 +15,6 @@ import (
 	"github.com/callplane/callplane/deployments/systemtest/callplane"
 	"github.com/callplane/callplane/deployments/systemtest/chaos/checker"
 	"github.com/callplane/callplane/deployments/systemtest/chaos/history"
-	"github.com/callplane/callplane/libs/outbox"
 )
 
 const (
@@ -25,6 +24,8 @@ const (
 )
 
 var began = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+
+var lane = history.Lane{Service: "sessions", Number: 1}
 
 // sec is a time after the begin.
 func sec(n float64) time.Duration { return time.Duration(n * float64(time.Second)) }
@@ -59,7 +60,7 @@ func newRun(t *testing.T) run {
 	t.Helper()
 	r := run{History: &history.History{
 		Began: began, Sessions: map[string]*history.Session{}, Owned: map[string][]callplane.Session{}, Quarantined: map[string]string{},
-		Lanes: map[string]int{"sessions": outbox.Lanes}, Contended: map[string]time.Duration{"sessions": time.Second},
+		Lanes: map[history.Lane]int{lane: 1}, Contended: map[history.Lane]time.Duration{lane: time.Second},
 	}, table: id("session", 1), call: id("session", 2)}
 	r.addTable(t)
 	r.addCall(t)
@@ -297,9 +298,9 @@ var breaks = map[string]struct {
 		again := slices.IndexFunc(r.Published, func(e events.Accepted) bool { return e.SessionID == r.table })
 		r.Published = append(r.Published, r.Published[again])
 	}},
-	"two relays hold a lane":      {checker.OneRelay, func(_ *testing.T, r run) { r.Lanes["sessions"]++ }},
-	"two relays held a lane":      {checker.OneRelay, func(_ *testing.T, r run) { r.Contended["sessions"] = 4 * time.Second }},
-	"nobody holds a lane":         {checker.OneRelay, func(_ *testing.T, r run) { r.Lanes["sessions"]-- }},
+	"two relays hold a lane":      {checker.OneRelay, func(_ *testing.T, r run) { r.Lanes[lane]++ }},
+	"two relays held a lane":      {checker.OneRelay, func(_ *testing.T, r run) { r.Contended[lane] = 4 * time.Second }},
+	"nobody holds a lane":         {checker.OneRelay, func(_ *testing.T, r run) { r.Lanes[lane]-- }},
 	"somebody was never answered": {checker.Answered, func(_ *testing.T, r run) { r.Unanswered = r.Operations[:1] }},
 	"a reminder is set twice": {checker.Reminded, func(t *testing.T, r run) {
 		s := r.Sessions[r.table]

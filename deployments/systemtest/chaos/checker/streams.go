@@ -10,7 +10,6 @@ import (
 	"github.com/callplane/callplane/contracts/events"
 	"github.com/callplane/callplane/deployments/systemtest/callplane"
 	"github.com/callplane/callplane/deployments/systemtest/chaos/history"
-	"github.com/callplane/callplane/libs/outbox"
 )
 
 // complete: a session's stream is its log from the beginning on, each event once, over all interruptions; a user's stream has the log of each
@@ -163,19 +162,19 @@ func (a arrivals) tell(id string, s *history.Session, report reporter) {
 	}
 }
 
-// contention is how long the relays of a service may seem to hold more lanes than there are, since they are not asked at the same moment.
+// contention is how long two relays may seem to hold a lane, since they are not asked at the same moment.
 const contention = 3 * time.Second
 
-// oneRelay: after the last fault the relays of a service share its lanes, and at any time each lane is held by one at most.
+// oneRelay: after the last fault each lane is held by one relay, and at any time by one at most.
 func oneRelay(h *history.History, report reporter) {
-	for service, held := range h.Lanes {
-		if held != outbox.Lanes {
-			report("", "the relays of %s hold %d lanes together, and there are %d", service, held, outbox.Lanes)
+	for lane, relays := range h.Lanes {
+		if relays != 1 {
+			report("", "%d relays of %s hold lane %d of its outbox", relays, lane.Service, lane.Number)
 		}
 	}
-	for service, d := range h.Contended {
+	for lane, d := range h.Contended {
 		if d > contention {
-			report("", "the relays of %s held more lanes than the %d that there are for %s", service, outbox.Lanes, d.Round(time.Millisecond))
+			report("", "more than one relay of %s held lane %d of its outbox for %s", lane.Service, lane.Number, d.Round(time.Millisecond))
 		}
 	}
 }

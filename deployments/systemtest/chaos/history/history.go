@@ -141,6 +141,12 @@ type Fault struct {
 	Target     string
 }
 
+// Lane is a lane of a service's outbox.
+type Lane struct {
+	Service string
+	Number  int
+}
+
 // History is all of it.
 type History struct {
 	Began       time.Time
@@ -153,8 +159,8 @@ type History struct {
 	Listings    []Listing
 	Moments     []Moment
 	Listed      map[string]map[string]string // who was in which session's room in the end
-	Lanes       map[string]int               // how many lanes the relays of each service hold together, after the last fault
-	Contended   map[string]time.Duration     // how long the relays of a service held more lanes than there are, at most
+	Lanes       map[Lane]int                 // how many relays hold each lane, after the last fault
+	Contended   map[Lane]time.Duration       // how long a lane was held by more than one relay, at most
 	Attempts    int                          // that were needed for one thing, at most
 	Longest     time.Duration                // until one thing was answered, over all attempts
 	Unanswered  []Operation                  // what a user gave up, however often it was tried

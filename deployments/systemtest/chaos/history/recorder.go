@@ -14,8 +14,8 @@ type Recorder struct {
 // NewRecorder begins a history now.
 func NewRecorder() *Recorder {
 	return &Recorder{h: History{
-		Began: time.Now(), Sessions: map[string]*Session{}, Quarantined: map[string]string{}, Lanes: map[string]int{},
-		Contended: map[string]time.Duration{},
+		Began: time.Now(), Sessions: map[string]*Session{}, Quarantined: map[string]string{}, Lanes: map[Lane]int{},
+		Contended: map[Lane]time.Duration{},
 	}}
 }
 
