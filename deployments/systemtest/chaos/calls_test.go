@@ -24,6 +24,7 @@ import (
 const (
 	calls     = 2                       // that people have at the same time
 	callPause = 2500 * time.Millisecond // at most, between what happens in one
+	callActs  = 40                      // at most, until one is over
 	thaw      = 24 * time.Second        // at most, after somebody is frozen
 	lull      = 15 * time.Second        // longer than somebody lost is waited for, with time to list before and after
 	agreement = 90 * time.Second        // until a session and LiveKit agree, and until a call is over that everybody has left
@@ -93,10 +94,10 @@ func (c *call) anyFate() func(stack.Webhook) stack.Fate {
 	}
 }
 
-// happen lets things happen until the call is over, as the API shows it, or everything is up again.
+// happen lets things happen for a while, or until the call is over, as the API shows it, or everything is up again.
 func (c *call) happen() {
 	users := slices.Sorted(maps.Keys(c.tokens))
-	for c.w.active() {
+	for acts := 1 + c.chance.IntN(callActs); c.w.active() && acts > 0; acts-- {
 		c.befall(users[c.chance.IntN(len(users))])
 		c.pause(time.Duration(c.chance.Int64N(int64(callPause))))
 		if read, ok := c.owner.get(c.Context(), c.id); ok && read.EndedAt != nil {
@@ -172,12 +173,18 @@ func (c *call) returnsUnseen(user, identity string) {
 	c.w.Webhooks.Treat(roomPrefix+c.id, c.anyFate())
 }
 
-// settle holds the session to LiveKit, when everything is up again and webhooks pass, and has all leave.
+// settle holds the session to LiveKit, when everything is up again and webhooks pass, and has all leave. While things are broken its owner
+// may end it with people in it.
 func (c *call) settle() {
 	c.w.Webhooks.Treat(roomPrefix+c.id, stack.Always(stack.Pass))
-	if !c.w.active() {
+	switch {
+	case !c.w.active():
 		c.agree()
 		c.Logf("%s: session %s and LiveKit agree, or never will", at(c.w), c.id)
+	case c.chance.IntN(2) == 0:
+		if _, err := c.owner.change(c.Context(), c.id, status("ended")); err != nil {
+			c.Errorf("ending a call: %v", err)
+		}
 	}
 	for _, p := range c.people {
 		if !p.Over() {
