@@ -25,8 +25,11 @@ const (
 	// noisy is the pause from which on a wait is told of.
 	noisy = 500 * time.Millisecond
 
-	maxProblem        = 64 << 10            // bytes that are read of a refusal
-	codeNoSuchSession = "session_not_found" // of a problem document
+	maxProblem = 64 << 10 // bytes that are read of a refusal
+
+	// Codes of problem documents.
+	codeNoSuchSession = "session_not_found"
+	codeSetAside      = "watermark_gone"
 )
 
 // checkpoints tells sessions how far each session was answered.
@@ -44,7 +47,8 @@ func newCheckpoints(set settings, log *slog.Logger) checkpoints {
 func (c checkpoints) close() { c.client.CloseIdleConnections() }
 
 // keep returns nil when sessions holds the checkpoint. It asks again until then: sessions may be away, and its log may be behind the
-// broker. An error means that ctx has ended before. A session that does not exist has no checkpoint, so that nil is returned.
+// broker. An error means that ctx has ended before. A session that does not exist has no checkpoint, and what sessions has set aside is none,
+// so that nil is returned.
 func (c checkpoints) keep(ctx context.Context, session, event string) error {
 	if c.set.APIURL == "" {
 		return nil
@@ -59,8 +63,8 @@ func (c checkpoints) keep(ctx context.Context, session, event string) error {
 		}
 	}
 	_, err := backoff.Retry(ctx, attempt, backoff.WithBackOff(pause), backoff.WithMaxElapsedTime(0), backoff.WithNotify(notify))
-	if errors.Is(err, errNoSuchSession) {
-		c.log.WarnContext(ctx, "an event names a session that does not exist", "session_id", session, "event_id", event)
+	if errors.Is(err, errNoSuchSession) || errors.Is(err, errSetAside) {
+		c.log.WarnContext(ctx, "an event goes without a checkpoint", "session_id", session, "event_id", event, "reason", err.Error())
 		return nil
 	}
 	if err != nil {
@@ -69,7 +73,10 @@ func (c checkpoints) keep(ctx context.Context, session, event string) error {
 	return nil
 }
 
-var errNoSuchSession = errors.New("sessions knows no such session")
+var (
+	errNoSuchSession = errors.New("sessions knows no such session")
+	errSetAside      = errors.New("sessions has set the event aside: it made no valid change, so the log will never hold it")
+)
 
 // put asks once.
 func (c checkpoints) put(ctx context.Context, session, event string) error {
@@ -95,8 +102,11 @@ func (c checkpoints) put(ctx context.Context, session, event string) error {
 	if err := json.Unmarshal(text, &problem); err != nil {
 		problem.Code = "" // a proxy's answer says no more than its status
 	}
-	if response.StatusCode == http.StatusNotFound && problem.Code == codeNoSuchSession {
+	switch {
+	case response.StatusCode == http.StatusNotFound && problem.Code == codeNoSuchSession:
 		return backoff.Permanent(errNoSuchSession)
+	case response.StatusCode == http.StatusGone && problem.Code == codeSetAside:
+		return backoff.Permanent(errSetAside)
 	}
 	return fmt.Errorf("sessions answered %s %s", response.Status, problem.Code)
 }

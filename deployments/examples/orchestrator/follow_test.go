@@ -79,14 +79,24 @@ func TestAMessageWithoutItsCheckpointStaysUnacknowledged(t *testing.T) {
 	require.Empty(t, done)
 }
 
-func TestASessionThatDoesNotExistHoldsNothingUp(t *testing.T) {
-	var done course
-	f := against(t, &done, func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "application/problem+json")
-		w.WriteHeader(http.StatusNotFound)
-		_, _ = io.WriteString(w, `{"code":"session_not_found"}`)
-	})
-	said := transcript(t, uuid.Must(uuid.NewV7()).String(), "good", 1)
-	require.NoError(t, f.one(t.Context(), delivery(&done, said)))
-	require.Equal(t, course{"acknowledged"}, done)
+func TestWhatNoLogWillHoldHoldsNothingUp(t *testing.T) {
+	for name, refusal := range map[string]struct {
+		status int
+		code   string
+	}{
+		"a session that does not exist": {http.StatusNotFound, "session_not_found"},
+		"an event that was set aside":   {http.StatusGone, "watermark_gone"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var done course
+			f := against(t, &done, func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Content-Type", "application/problem+json")
+				w.WriteHeader(refusal.status)
+				_, _ = io.WriteString(w, `{"code":"`+refusal.code+`"}`)
+			})
+			said := transcript(t, uuid.Must(uuid.NewV7()).String(), "good", 1)
+			require.NoError(t, f.one(t.Context(), delivery(&done, said)))
+			require.Equal(t, course{"acknowledged"}, done)
+		})
+	}
 }

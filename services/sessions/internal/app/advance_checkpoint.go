@@ -12,7 +12,8 @@ type AdvanceCheckpoint struct {
 	Checkpoints ports.Checkpoints
 }
 
-// Do returns what is kept then: the event, or one that is further. Errors: domain.ErrNotFound, domain.ErrEventNotFound, ports.ErrUnavailable.
+// Do returns what is kept then: the event, or one that is further. Errors: domain.ErrNotFound, domain.ErrEventNotFound,
+// *ports.WatermarkGoneError, ports.ErrUnavailable.
 func (uc AdvanceCheckpoint) Do(ctx context.Context, caller domain.Principal, id, consumer, eventID string) (ports.Checkpoint, error) {
 	name := ports.CheckpointName{SessionID: id, Principal: caller.UserID, Consumer: consumer}
 	return uc.Checkpoints.AdvanceCheckpoint(ctx, ports.ViewerOf(caller), name, eventID)

@@ -22,7 +22,8 @@ type Checkpoint struct {
 // ErrUnavailable. Safe for concurrent use.
 type Checkpoints interface {
 	// AdvanceCheckpoint moves the checkpoint to an event, and returns what is kept then: the event, or one that is further.
-	// domain.ErrNotFound where the viewer sees no such session; domain.ErrEventNotFound where its log does not hold the event.
+	// domain.ErrNotFound where the viewer sees no such session; domain.ErrEventNotFound where its log does not hold the event, and
+	// *WatermarkGoneError where that was set aside, so that waiting for it is of no use.
 	AdvanceCheckpoint(ctx context.Context, viewer Viewer, name CheckpointName, eventID string) (Checkpoint, error)
 
 	// Checkpoint returns what is kept. domain.ErrNotFound where the viewer sees no such session; domain.ErrNoCheckpoint.

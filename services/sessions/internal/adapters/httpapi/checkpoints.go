@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"errors"
 	"net/http"
 	"regexp"
 	"time"
@@ -35,6 +36,10 @@ func (a API) putCheckpoint(c *gin.Context) {
 		return
 	}
 	kept, err := a.AdvanceCheckpoint.Do(c.Request.Context(), caller(c), id, consumer, eventID)
+	var gone *ports.WatermarkGoneError
+	if errors.As(err, &gone) {
+		err = eventSetAside.WithExtension("earliestEventId", gone.Earliest)
+	}
 	answerCheckpoint(c, consumer, kept, err)
 }
 

@@ -212,12 +212,14 @@ func (b *bundle) session(more string) string {
 	return r.header.Get("Location")
 }
 
-// fact lets the provider's side report something of the session at path.
-func (b *bundle) fact(path string, payload func(id, user string) events.Payload, user string) {
+// fact lets the provider's side report something of the session at path, and returns the event's id.
+func (b *bundle) fact(path string, payload func(id, user string) events.Payload, user string) string {
 	b.t.Helper()
 	id := strings.TrimPrefix(path, "/v1/call/sessions/")
 	apply := app.ApplyEvent{Store: b.store, Clock: b.clock, IDs: memory.IDs{}, Counters: b.counters}
-	require.NoError(b.t, apply.Do(b.t.Context(), portstest.Fact(b.t, id, portstest.NewID(b.t), payload(id, user))))
+	fact := portstest.Fact(b.t, id, portstest.NewID(b.t), payload(id, user))
+	require.NoError(b.t, apply.Do(b.t.Context(), fact))
+	return fact.EventID
 }
 
 // newRequest is one without a body.

@@ -236,6 +236,10 @@ func TestCheckpoints(t *testing.T) {
 	unknown := fmt.Sprintf(`{"eventId":%q}`, portstest.NewID(t))
 	r := b.do(call{http.MethodPut, at, "bob", unknown, nil}).problem(http.StatusNotFound, "not_found")
 	require.Contains(t, r.body["detail"], "holds no event")
+	setAside := fmt.Sprintf(`{"eventId":%q}`, b.fact(path, portstest.Left, "bob")) // who has never joined
+	r = b.do(call{http.MethodPut, at, "bob", setAside, nil}).problem(http.StatusGone, "watermark_gone")
+	require.Contains(t, r.body["detail"], "set aside")
+	require.Equal(t, ids[0], r.body["earliestEventId"])
 	for body, want := range map[string]map[string]string{
 		`{}`: {"/eventId": "required"}, `{"eventId":7}`: {"/eventId": "invalid_type"}, `{"eventId":"x","seq":1}`: {"/eventId": "invalid_format", "/seq": "unknown_field"},
 	} {

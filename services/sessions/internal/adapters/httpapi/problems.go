@@ -37,6 +37,7 @@ var (
 			WithDetail("You are in the session with as many devices as are allowed. Use one of their ids, or leave with one.")
 	invalidTransition   = problem.New(http.StatusConflict, "invalid_transition", "Invalid transition")
 	watermarkGone       = problem.New(http.StatusGone, "watermark_gone", "The log does not hold this event")
+	eventSetAside       = watermarkGone.WithDetail("The event made no valid change of the session and was set aside. Don't wait for it, go on with the next one.")
 	providerUnavailable = problem.New(http.StatusServiceUnavailable, "provider_unavailable", "The media provider is unavailable").
 				WithRetry().WithDetail("Nobody who issues tokens answered in time.")
 	invalidCursor = problem.New(http.StatusBadRequest, "invalid_cursor", "The cursor is not valid").

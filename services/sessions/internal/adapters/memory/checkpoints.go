@@ -26,6 +26,9 @@ func (s *Store) AdvanceCheckpoint(_ context.Context, viewer ports.Viewer, name p
 	}
 	position := kept.position(eventID)
 	if position < 0 {
+		if s.isSetAside(name.SessionID, eventID) {
+			return ports.Checkpoint{}, &ports.WatermarkGoneError{Earliest: kept.log[0].Event.EventID}
+		}
 		return ports.Checkpoint{}, domain.ErrEventNotFound
 	}
 	had, known := s.checkpoints[name]

@@ -221,6 +221,12 @@ func (s *Store) hasQuarantined(q ports.Quarantined) bool {
 	})
 }
 
+func (s *Store) isSetAside(id, eventID string) bool {
+	return slices.ContainsFunc(s.quarantine, func(q ports.Quarantined) bool {
+		return q.Event.SessionID == id && q.Event.EventID == eventID
+	})
+}
+
 func (k *stored) position(eventID string) int {
 	return slices.IndexFunc(k.log, func(e ports.Entry) bool { return e.Event.EventID == eventID })
 }

@@ -47,7 +47,20 @@ func (s *Store) AdvanceCheckpoint(ctx context.Context, viewer ports.Viewer, name
 	if _, err := s.checkpoint(ctx, "keep a checkpoint", checkpointStatement, args); err != nil && !errors.Is(err, domain.ErrNoCheckpoint) {
 		return ports.Checkpoint{}, err
 	}
+	setAside, err := s.isSetAside(ctx, name.SessionID, eventID)
+	if err != nil {
+		return ports.Checkpoint{}, err
+	}
+	if setAside {
+		return ports.Checkpoint{}, s.watermarkGone(ctx, name.SessionID)
+	}
 	return ports.Checkpoint{}, domain.ErrEventNotFound
+}
+
+func (s *Store) isSetAside(ctx context.Context, id, eventID string) (bool, error) {
+	var found bool
+	err := s.db.WithContext(ctx).Raw(`SELECT EXISTS (SELECT FROM quarantine WHERE session_id = ? AND event_id = ?)`, id, eventID).Scan(&found).Error
+	return found, failed(ctx, "look for an event that was set aside", err)
 }
 
 // Checkpoint implements ports.Checkpoints.

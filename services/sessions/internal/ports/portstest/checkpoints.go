@@ -19,6 +19,7 @@ func Checkpoints(t *testing.T, open func(t *testing.T) (StoreUnderTest, ports.Ch
 		"what is not there has no checkpoint":          testCheckpointOfNothing,
 		"of writers at once the furthest one is kept":  testRacingCheckpoints,
 		"an event that is not shown can be passed by":  testCheckpointAtHiddenEvent,
+		"an event that was set aside is gone":          testCheckpointAtEventSetAside,
 		"a checkpoint of somebody removed is not seen": testCheckpointOfRemoved,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -120,6 +121,29 @@ func testCheckpointAtHiddenEvent(t *testing.T, s StoreUnderTest, c ports.Checkpo
 	kept, err := c.AdvanceCheckpoint(t.Context(), viewerOf("bob"), bobs(id), hidden.EventID)
 	require.NoError(t, err)
 	require.Equal(t, hidden.EventID, kept.EventID)
+}
+
+func testCheckpointAtEventSetAside(t *testing.T, s StoreUnderTest, c ports.Checkpoints) {
+	id, log := aCall(t, s)
+	late := Fact(t, id, NewID(t), Connected(id, "alice"))
+	_, err := c.AdvanceCheckpoint(t.Context(), viewerOf("bob"), bobs(id), late.EventID)
+	require.ErrorIs(t, err, domain.ErrEventNotFound, "it may be on its way")
+	mustTake(t, s, domain.Quarantine, late)
+	_, err = c.AdvanceCheckpoint(t.Context(), viewerOf("bob"), bobs(id), late.EventID)
+	var gone *ports.WatermarkGoneError
+	require.ErrorAs(t, err, &gone)
+	require.Equal(t, log[0].EventID, gone.Earliest)
+	_, err = c.AdvanceCheckpoint(t.Context(), viewerOf("mallory"), bobs(id), late.EventID)
+	require.ErrorIs(t, err, domain.ErrNotFound)
+	other, _ := aCall(t, s)
+	_, err = c.AdvanceCheckpoint(t.Context(), viewerOf("bob"), bobs(other), late.EventID)
+	require.ErrorIs(t, err, domain.ErrEventNotFound, "an event of another session")
+
+	altered := Fact(t, id, log[1].EventID, Connected(id, "bob"))
+	mustTake(t, s, domain.Quarantine, altered)
+	kept, err := c.AdvanceCheckpoint(t.Context(), viewerOf("bob"), bobs(id), altered.EventID)
+	require.NoError(t, err, "the log holds the event, whatever was said by its name later")
+	require.Equal(t, log[1].EventID, kept.EventID)
 }
 
 func testCheckpointOfRemoved(t *testing.T, s StoreUnderTest, c ports.Checkpoints) {
