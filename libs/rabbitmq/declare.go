@@ -15,8 +15,8 @@ func DeclareOn(c *Connector, t topology.Topology) {
 	c.Each(func(ctx context.Context, conn *amqp.Connection) error { return Declare(ctx, conn, t) })
 }
 
-// Declare declares all of t, in its order; what is there already stays as it is, but for the order of the queues of consistent-hash
-// exchanges, which a broker forgets when it ends. An object that is there with other settings, a missing
+// Declare declares all of t, in its order, but that consistent-hash exchanges have their queues bound before anything else is bound. What is
+// there already stays as it is, but for the order of those queues, which a broker forgets when it ends. An object that is there with other settings, a missing
 // permission and a missing plugin are *FatalErrors.
 func Declare(ctx context.Context, conn *amqp.Connection, t topology.Topology) error {
 	ch, err := conn.Channel()
@@ -40,7 +40,16 @@ func Declare(ctx context.Context, conn *amqp.Connection, t topology.Topology) er
 			return declareError(err, "queue", q.Name, "")
 		}
 	}
-	for _, b := range t.Bindings {
+	rings, others := splitBindings(t)
+	if err := bindRings(ctx, conn, rings); err != nil {
+		return err
+	}
+	return bind(ctx, ch, others)
+}
+
+// bind declares bindings, in their order.
+func bind(ctx context.Context, ch *amqp.Channel, bindings []topology.Binding) error {
+	for _, b := range bindings {
 		if err := ctx.Err(); err != nil {
 			return fmt.Errorf("declare the topology: %w", context.Cause(ctx))
 		}
@@ -52,7 +61,7 @@ func Declare(ctx context.Context, conn *amqp.Connection, t topology.Topology) er
 			return declareError(err, "binding", b.Source+" to "+b.Destination, "")
 		}
 	}
-	return orderRings(ctx, conn, t)
+	return nil
 }
 
 // declareError makes errors of declaring that won't go away fatal, with what to do.

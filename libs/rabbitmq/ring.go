@@ -14,34 +14,63 @@ import (
 // ringPause is how long a connection waits before it looks again whether another one has put the rings in order.
 const ringPause = 50 * time.Millisecond
 
-// ringBindings are the bindings of consistent-hash exchanges with several queues, in the order that their rings are to have.
-func ringBindings(t topology.Topology) []topology.Binding {
-	bindings := map[string][]topology.Binding{}
-	for _, b := range t.Bindings {
-		bindings[b.Source] = append(bindings[b.Source], b)
-	}
-	var all []topology.Binding
-	for _, e := range t.Exchanges {
-		if e.Kind == topology.KindConsistentHash && len(bindings[e.Name]) > 1 {
-			all = append(all, bindings[e.Name]...)
-		}
-	}
-	return all
+// AwaitPartitionsOn has every fresh connection of c wait until the partitions are in order, which the services see to after each start of the
+// broker. It is for other programs that publish events: what is sent before may overtake what waits in another partition.
+func AwaitPartitionsOn(c *Connector) {
+	c.Each(func(ctx context.Context, conn *amqp.Connection) error {
+		return untilOrdered(ctx, conn, func() (bool, error) { return false, nil })
+	})
 }
 
-// orderRings binds the queues of consistent-hash exchanges anew, in order, once after each start of the broker. A broker with Mnesia forgets
-// the order of a ring's queues and fills the ring in whichever order it recovers bindings, so that most keys would be led to another queue,
-// past what still waits in their own. The marker, an exchange that goes with the broker, tells that it is done; before that nothing is
-// published or consumed on this connection. One connection does it, the others wait. At any moment all queues but one are bound.
-func orderRings(ctx context.Context, conn *amqp.Connection, t topology.Topology) error {
-	bindings := ringBindings(t)
+// splitBindings parts the bindings of consistent-hash exchanges, in the order that their rings are to have, from the others.
+func splitBindings(t topology.Topology) (rings, others []topology.Binding) {
+	hashed := map[string]bool{}
+	for _, e := range t.Exchanges {
+		hashed[e.Name] = e.Kind == topology.KindConsistentHash
+	}
+	for _, b := range t.Bindings {
+		if hashed[b.Source] {
+			rings = append(rings, b)
+		} else {
+			others = append(others, b)
+		}
+	}
+	return rings, others
+}
+
+// bindRings binds the queues of consistent-hash exchanges, and binds them anew, in order, once after each start of the broker. A broker with
+// Mnesia forgets the order of a ring's queues and fills the ring in whichever order it recovers bindings, so that most keys would be led to
+// another queue, past what still waits in their own. The marker, an exchange that goes with the broker, tells that it is done; before that
+// nothing is published or consumed on this connection. One connection does it, the others wait, and touch no binding meanwhile: a broker that
+// binds a queue for one while it unbinds it for another may be left with the binding and without the queue's place on the ring. At any moment
+// all queues but one are bound.
+func bindRings(ctx context.Context, conn *amqp.Connection, bindings []topology.Binding) error {
 	if len(bindings) == 0 {
 		return nil
 	}
+	alone := false
+	err := untilOrdered(ctx, conn, func() (bool, error) {
+		done, err := orderRingsAlone(conn, bindings)
+		alone = done
+		return done, err
+	})
+	if err != nil || alone {
+		return err
+	}
+	ch, err := conn.Channel()
+	if err != nil {
+		return fmt.Errorf("open a channel to bind the partitions: %w", err)
+	}
+	defer func() { _ = ch.Close() }()
+	return bind(ctx, ch, bindings)
+}
+
+// untilOrdered returns when the marker is there, or when order has returned true. It is called as long as the marker is not there.
+func untilOrdered(ctx context.Context, conn *amqp.Connection, order func() (bool, error)) error {
 	for {
 		done, err := ringsOrdered(conn)
 		if err == nil && !done {
-			done, err = orderRingsAlone(conn, bindings)
+			done, err = order()
 		}
 		if done || err != nil {
 			return err
@@ -73,7 +102,8 @@ func ringsOrdered(conn *amqp.Connection) (bool, error) {
 	return true, nil
 }
 
-// orderRingsAlone binds anew under a lock, a queue that only this connection may have. It returns false where another one has it.
+// orderRingsAlone binds anew under a lock, a queue that only this connection may have. It returns false where another one has it or had it
+// just now.
 func orderRingsAlone(conn *amqp.Connection, bindings []topology.Binding) (done bool, err error) {
 	ch, err := conn.Channel()
 	if err != nil {
@@ -93,8 +123,8 @@ func orderRingsAlone(conn *amqp.Connection, bindings []topology.Binding) (done b
 		}
 	}()
 	// Another one may have done it between the look and the lock.
-	if done, err := ringsOrdered(conn); done || err != nil {
-		return done, err
+	if there, err := ringsOrdered(conn); there || err != nil {
+		return false, err
 	}
 	for _, b := range bindings {
 		if err := ch.QueueUnbind(b.Destination, b.Key, b.Source, b.Args); err != nil {

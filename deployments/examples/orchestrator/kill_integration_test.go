@@ -96,6 +96,7 @@ func TestKilledAtRandomItLosesAndDoublesNothing(t *testing.T) {
 	vhost := testkit.Rabbit(t).Vhost(t)
 	admin := broker(t, vhost.URL("admin"))
 	require.NoError(t, admin.ExchangeDeclare(topology.EventsExchange, topology.KindTopic, true, false, false, false, nil))
+	require.NoError(t, admin.ExchangeDeclare(topology.RingExchange, topology.KindFanout, false, false, true, false, nil)) // as the services do
 	_, err := admin.QueueDeclare("answers", true, false, false, false, nil)
 	require.NoError(t, err)
 	require.NoError(t, admin.QueueBind("answers", "action.*", topology.EventsExchange, false, nil))

@@ -59,6 +59,7 @@ func run(ctx context.Context, args, environ []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
+	rabbitmq.AwaitPartitionsOn(publishing)
 	checkpoints := newCheckpoints(set, log)
 	defer checkpoints.close()
 	follower := follower{
