@@ -45,9 +45,10 @@ func serverStandsStill(t *testing.T, s *stack.Stack) {
 	for _, p := range people {
 		require.Equal(t, "ROOM_DELETED", p.Gone(t))
 	}
-	// Open: who of the two goes first.
-	c.ends("ended", shown(alice, "left", bob, "left"), then(told,
-		sideBySide(leaves(alice, "room_deleted"), leaves(bob, "room_deleted")), happens("call.disconnected completed")))
+	// Open: who of the two goes first. On a slow machine a client tries to come back while nobody answers, and does, with its token, to a room
+	// of the same name that LiveKit makes for it; this one's end, on which everybody is out, can be told before who left the first.
+	out := func(user string) story { return either(leaves(user, "room_deleted"), leaves(user, "room_closed")) }
+	c.ends("ended", shown(alice, "left", bob, "left"), then(told, sideBySide(out(alice), out(bob)), happens("call.disconnected completed")))
 }
 
 // serverKilled has LiveKit killed with calls in it, and started again: nobody tells who was there. Who comes back has never left; a call to
