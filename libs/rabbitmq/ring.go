@@ -6,13 +6,16 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/cenkalti/backoff/v5"
 	amqp "github.com/rabbitmq/amqp091-go"
 
 	"github.com/callplane/callplane/contracts/topology"
 )
 
-// ringPause is how long a connection waits before it looks again whether another one has put the rings in order.
-const ringPause = 50 * time.Millisecond
+// A connection waits that long before it looks again whether another one has put the rings in order. Each look leaves a line in the broker's log.
+const minRingPause, maxRingPause = 50 * time.Millisecond, 2 * time.Second
+
+var errNotOrdered = errors.New("the partitions are not in order")
 
 // AwaitPartitionsOn has every fresh connection of c wait until the partitions are in order, which the services see to after each start of the
 // broker. It is for other programs that publish events: what is sent before may overtake what waits in another partition.
@@ -67,22 +70,25 @@ func bindRings(ctx context.Context, conn *amqp.Connection, bindings []topology.B
 
 // untilOrdered returns when the marker is there, or when order has returned true. It is called as long as the marker is not there.
 func untilOrdered(ctx context.Context, conn *amqp.Connection, order func() (bool, error)) error {
-	for {
+	pause := backoff.NewExponentialBackOff()
+	pause.InitialInterval, pause.MaxInterval = minRingPause, maxRingPause
+	look := func() (struct{}, error) {
 		done, err := ringsOrdered(conn)
 		if err == nil && !done {
 			done, err = order()
 		}
-		if done || err != nil {
-			return err
+		if err != nil {
+			return struct{}{}, backoff.Permanent(err)
 		}
-		timer := time.NewTimer(ringPause)
-		select {
-		case <-ctx.Done():
-			timer.Stop()
-			return fmt.Errorf("wait for the order of the partitions: %w", context.Cause(ctx))
-		case <-timer.C:
+		if !done {
+			return struct{}{}, errNotOrdered
 		}
+		return struct{}{}, nil
 	}
+	if _, err := backoff.Retry(ctx, look, backoff.WithBackOff(pause), backoff.WithMaxElapsedTime(0)); err != nil {
+		return fmt.Errorf("wait until the partitions are in order: %w", err)
+	}
+	return nil
 }
 
 // ringsOrdered looks for the marker.

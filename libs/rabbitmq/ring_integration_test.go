@@ -31,7 +31,7 @@ func TestNobodyBindsWhileAnotherPutsTheRingsInOrder(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, orderer.QueueUnbind(unbound, "1", topology.SessionsEvents, nil))
 
-	require.ErrorIs(t, Declare(testkit.Context(t, time.Second), adminConnection(t, v), shared), context.DeadlineExceeded, "it does not wait")
+	require.ErrorIs(t, Declare(testkit.Context(t, 3*time.Second), adminConnection(t, v), shared), context.DeadlineExceeded, "it does not wait")
 	require.NotContains(t, bound(t, v), unbound)
 
 	// It is gone, so another one does it all.
