@@ -91,11 +91,11 @@ func (c *RPCClient) call(ctx context.Context, exchange, key string, body []byte,
 	}
 }
 
-// callEnd tells the end of the waiting time from a caller that gave up.
+// callEnd tells the end of the waiting time from a caller that gave up. A context whose deadline has just passed need not have ended yet.
 func callEnd(ctx context.Context) error {
 	cause := context.Cause(ctx)
-	if errors.Is(cause, context.DeadlineExceeded) {
-		return fmt.Errorf("%w: %w", ErrTimeout, cause)
+	if cause == nil || errors.Is(cause, context.DeadlineExceeded) {
+		return fmt.Errorf("%w: %w", ErrTimeout, context.DeadlineExceeded)
 	}
 	return cause
 }

@@ -1,6 +1,7 @@
 package rabbitmq
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -185,4 +186,19 @@ func TestAParkedMessageIsReadWithoutTrust(t *testing.T) {
 func TestHeadersKeepWhatHasATextForm(t *testing.T) {
 	got := headers(amqp.Table{"s": "text", "b": []byte("bytes"), "n": int64(7), "t": true, "list": []any{"x"}, "table": amqp.Table{}, "nil": nil})
 	assert.Equal(t, map[string]string{"s": "text", "b": "bytes", "n": "7", "t": "true"}, got)
+}
+
+// overdue is a context in the moment between its deadline and its end.
+type overdue struct{ context.Context }
+
+func (overdue) Deadline() (time.Time, bool) { return time.Now().Add(-time.Millisecond), true }
+
+func TestACallWithoutTimeLeftIsNoReply(t *testing.T) {
+	c, err := NewConnector(Config{URL: "amqp://user:secret@127.0.0.1:1/", Name: "test"})
+	require.NoError(t, err)
+	client := NewRPCClient(c, "test", time.Minute)
+	client.current.Store(newCallChannel(nil))
+	reply, err := client.Call(overdue{t.Context()}, "exchange", "key", nil, nil)
+	require.ErrorIs(t, err, ErrTimeout)
+	require.Nil(t, reply)
 }
