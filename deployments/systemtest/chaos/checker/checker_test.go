@@ -153,6 +153,11 @@ func (r run) addCall(t *testing.T) {
 	}
 	r.Sessions[r.call] = &history.Session{Owner: owner, Setting: history.Called, Log: log, Final: final}
 	r.Owned[owner] = append(r.Owned[owner], final)
+	// Over by itself when its owner ends it.
+	r.Operations = append(r.Operations, history.Operation{
+		Client: owner, Session: r.call, Kind: history.Patch, Change: history.Change{Status: "ended"}, Called: sec(41), Returned: sec(42),
+		Verdict: history.Done, View: history.View{Version: 3, Status: "ended", LastEventID: id(r.call, 6)},
+	})
 	for n := range 25 {
 		there := map[string]map[string]string{}
 		if now := sec(2 * float64(n)); now > sec(10) && now < sec(30) {
@@ -197,6 +202,13 @@ var breaks = map[string]struct {
 	"an acknowledged event is gone": {checker.Acknowledged, func(_ *testing.T, r run) {
 		s := r.Sessions[r.table]
 		s.Log = slices.Delete(slices.Clone(s.Log), 2, 5)
+	}},
+	"an acknowledged end is gone, and another one comes later": {checker.Acknowledged, func(_ *testing.T, r run) {
+		for i, o := range r.Operations {
+			if o.Session == r.call {
+				r.Operations[i].View.LastEventID = id("gone", 1)
+			}
+		}
 	}},
 	"an acknowledged session is gone": {checker.Acknowledged, func(_ *testing.T, r run) { r.Sessions[r.table].Log = nil }},
 	"a refused change is done": {checker.Acknowledged, func(_ *testing.T, r run) {

@@ -22,6 +22,9 @@ func positionsIn(log []callplane.Event) positions {
 	p := positions{map[string]int{}, map[int]int{}, map[string]int{}, map[string]int{}}
 	for i, e := range log {
 		p.byID[e.EventID] = i
+		if status, tells := reached[e.Type]; tells {
+			p.reaches(status, i)
+		}
 		changes, ok := changesOf(e)
 		if !ok {
 			continue
@@ -33,10 +36,22 @@ func positionsIn(log []callplane.Event) positions {
 			p.byTitle[*title] = i
 		}
 		if changes.Status != nil {
-			p.byStatus[string(*changes.Status)] = i
+			p.reaches(*changes.Status, i)
 		}
 	}
 	return p
+}
+
+// reached are the statuses that events tell which no user has asked for. Who then asks for the same changes nothing, and is answered with success.
+var reached = map[events.Type]events.Status{
+	events.CallConnected: events.StatusActive, events.CallEnded: events.StatusEnded, events.CallFailed: events.StatusFailed,
+}
+
+// reaches notes where a status is reached first.
+func (p positions) reaches(status events.Status, at int) {
+	if _, known := p.byStatus[string(status)]; !known {
+		p.byStatus[string(status)] = at
+	}
 }
 
 // changesOf reads what a call.updated says has changed.
@@ -61,7 +76,10 @@ func (p positions) written(o history.Operation) (at int, there, wrote bool) {
 	case o.Change.Title != "":
 		at, there = p.byTitle[o.Change.Title]
 	case o.Change.Status != "":
-		at, there = p.byStatus[o.Change.Status] // By whomever: a repeat changes nothing.
+		at, there = p.byStatus[o.Change.Status] // By whomever: a repeat changes nothing. What comes after the answer is another end.
+		if last, known := p.byID[o.View.LastEventID]; o.Verdict == history.Done {
+			there = there && known && at <= last
+		}
 	}
 	return at, there, true
 }
