@@ -16,8 +16,8 @@ func DeclareOn(c *Connector, t topology.Topology) {
 }
 
 // Declare declares all of t, in its order, but that consistent-hash exchanges have their queues bound before anything else is bound. What is
-// there already stays as it is, but for the order of those queues, which a broker forgets when it ends. An object that is there with other settings, a missing
-// permission and a missing plugin are *FatalErrors.
+// there already stays as it is, but for the order of those queues, which a broker forgets when it ends. An object that is there with other
+// settings, a missing permission and a missing plugin are *FatalErrors.
 func Declare(ctx context.Context, conn *amqp.Connection, t topology.Topology) error {
 	ch, err := conn.Channel()
 	if err != nil {
@@ -53,11 +53,11 @@ func bind(ctx context.Context, ch *amqp.Channel, bindings []topology.Binding) er
 		if err := ctx.Err(); err != nil {
 			return fmt.Errorf("declare the topology: %w", context.Cause(ctx))
 		}
-		bind := ch.QueueBind
+		one := ch.QueueBind
 		if b.ToExchange {
-			bind = ch.ExchangeBind
+			one = ch.ExchangeBind
 		}
-		if err := bind(b.Destination, b.Key, b.Source, false, b.Args); err != nil {
+		if err := one(b.Destination, b.Key, b.Source, false, b.Args); err != nil {
 			return declareError(err, "binding", b.Source+" to "+b.Destination, "")
 		}
 	}
