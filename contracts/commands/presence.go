@@ -13,7 +13,8 @@ type CallPresence struct {
 
 // CallPresenceShown is the result of call.presence. A provider that can't be asked is a Failure with the code Unavailable, never a no.
 type CallPresenceShown struct {
-	// Connected: a member is connected, or connecting, as the provider itself says at this moment.
+	// Connected: a member, a phone or a participant without a token of ours is connected, or connecting, as
+	// the provider itself says at this moment. Agents and recorders are not counted.
 	Connected bool `json:"connected"`
 	// Activated: somebody has been in the call; the call.connected that tells so is in the session's log or on its way there.
 	Activated bool `json:"activated"`

@@ -3,6 +3,7 @@ package app_test
 import (
 	"context"
 	"errors"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -24,7 +25,10 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const session = "0198a3c0-5f00-7000-8000-00000000000a"
 
-var moment = time.Date(2026, 11, 23, 8, 0, 0, 0, time.UTC)
+var (
+	moment = time.Date(2026, 11, 23, 8, 0, 0, 0, time.UTC)
+	policy = domain.Policy{Grace: window, DepartureTimeout: 20 * time.Second, EmptyTimeout: 5 * time.Minute}
+)
 
 // bench is the use cases on a store in memory, with everything they tell others written down.
 type bench struct {
@@ -69,6 +73,9 @@ func (c *tally) Reconciliation(o string)      { c.note("reconciliation", o) }
 func (c *tally) Reconciled(time.Duration)     {}
 func (c *tally) Difference(kind string)       { c.note("difference", kind) }
 func (c *tally) ProviderReachable(bool)       {}
+func (c *tally) RoomsUnanswered(int)          {}
+func (c *tally) RoomsUndeleted(n int)         { c.note("undeleted", strconv.Itoa(n)) }
+func (c *tally) ClockOffset(time.Duration)    {}
 
 // tokens hands out a token that nobody could mistake for another one.
 type tokens struct {
@@ -92,7 +99,7 @@ func setup(t *testing.T) *bench {
 }
 
 func (b *bench) webhook(w ports.Webhook) error {
-	return app.HandleWebhook{Mappings: b.store, Tally: b.tally, Nudges: b.nudges, Now: func() time.Time { return moment }, Window: time.Minute}.Do(b.t.Context(), w)
+	return app.HandleWebhook{Mappings: b.store, Tally: b.tally, Nudges: b.nudges, Now: func() time.Time { return moment }, Policy: policy}.Do(b.t.Context(), w)
 }
 
 func (b *bench) token(change func(*commands.TokenIssue)) (commands.TokenIssued, error) {
@@ -125,8 +132,8 @@ func (b *bench) state() domain.State {
 
 func joinedBy(identity, id string) ports.Webhook {
 	return ports.Webhook{ID: id, Kind: "participant_joined", RoomName: domain.RoomName(session), Fact: domain.ParticipantJoined{
-		Sighting:   domain.Sighting{Room: domain.RoomRef{Name: domain.RoomName(session), SID: "RM_1", CreatedAt: moment}, At: moment},
-		Connection: domain.Connection{Identity: identity, SID: "PA_" + id, JoinedAt: moment},
+		Observation: domain.Observation{Room: domain.RoomRef{Name: domain.RoomName(session), SID: "RM_1", CreatedAt: moment}, At: moment},
+		Connection:  domain.Connection{Identity: identity, SID: "PA_" + id, JoinedAt: moment},
 	}}
 }
 
@@ -202,7 +209,7 @@ func TestATokenIsMappedBeforeItLeaves(t *testing.T) {
 	require.Equal(t, events.ProviderLiveKit, issued.Provider)
 	require.Equal(t, events.At(moment.Add(10*time.Minute)), issued.ExpiresAt)
 	require.Equal(t, []ports.TokenGrant{{
-		RoomName: domain.RoomName(session), Seat: domain.Seat{Identity: "alice#phone", UserID: "alice", Role: events.RoleHost},
+		RoomName: domain.RoomName(session), Grant: domain.Grant{Identity: "alice#phone", UserID: "alice", Role: events.RoleHost},
 		DisplayName: name, TTL: 10 * time.Minute,
 	}}, b.tokens.granted)
 	require.Contains(t, b.state().Participants, "alice#phone")
@@ -289,7 +296,7 @@ func TestTheEndHasTheRoomDeleted(t *testing.T) {
 	require.NoError(t, b.follow(ended))
 	require.Equal(t, []string{"session:call.ended", "nudge:delete", "session:call.ended"}, b.tally.take())
 	require.NoError(t, b.webhook(joinedBy("alice#default", "EV_1")))
-	require.Equal(t, []string{"webhook:participant_joined:applied", "nudge:delete"}, b.tally.take(), "a leftover token")
+	require.Equal(t, []string{"webhook:participant_joined:applied", "nudge:delete", "nudge:enforce"}, b.tally.take(), "a leftover token")
 }
 
 func TestOtherProvidersAndTypesAreLeftAlone(t *testing.T) {

@@ -32,7 +32,7 @@ func (a ApplySessionEvent) Do(ctx context.Context, e events.Envelope) error {
 	var change ports.Change
 	err = a.Mappings.ChangeSession(ctx, e.SessionID, func(m domain.Mapping) (ports.Change, error) {
 		changed, deleteRoom := step(m)
-		change = ports.Change{Mapping: changed, DeleteRoom: deleteRoom, Standings: changed.StandingsSince(m)}
+		change = ports.Change{Mapping: changed, DeleteRoom: deleteRoom, Permissions: changed.PermissionChanges(m)}
 		return change, nil
 	})
 	if err != nil {

@@ -20,9 +20,18 @@ type rooms struct {
 	mu      sync.Mutex
 	failing int
 	deleted []string
+	slow    string // a room of which the answer comes when gate is closed
+	gate    chan struct{}
 }
 
-func (r *rooms) Delete(_ context.Context, room string) error {
+func (r *rooms) Delete(ctx context.Context, room string) error {
+	if room == r.slow {
+		select {
+		case <-r.gate:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.failing > 0 {
@@ -47,7 +56,8 @@ func (b *bench) askDeletion(sessionID string) {
 }
 
 func (b *bench) deleter(r *rooms, poll time.Duration) *app.DeleteRooms {
-	return &app.DeleteRooms{Deletions: b.store, Rooms: r, Tally: b.tally, Log: slog.New(slog.DiscardHandler), Poll: poll}
+	m := &media{}
+	return &app.DeleteRooms{Deletions: b.store, Rooms: r, Media: m, Participants: m, Reader: b.store, Tally: b.tally, Log: slog.New(slog.DiscardHandler), Poll: poll}
 }
 
 // run runs work until the test ends.
@@ -74,6 +84,21 @@ func TestRoomsAreDeletedWhenWoken(t *testing.T) {
 		d.Wake()
 		require.Eventually(t, func() bool { g := r.gone(); return len(g) > 0 && g[len(g)-1] == domain.RoomName(id) }, 10*time.Second, time.Millisecond)
 	}
+}
+
+func TestASlowRoomHoldsUpNoOther(t *testing.T) {
+	b, r := setup(t), &rooms{slow: domain.RoomName("slow"), gate: make(chan struct{})}
+	d := b.deleter(r, time.Hour)
+	run(t, d.Run)
+	b.askDeletion("slow")
+	d.Wake()
+	for _, id := range []string{"one", "two"} {
+		b.askDeletion(id)
+		d.Wake()
+		require.Eventually(t, func() bool { g := r.gone(); return len(g) > 0 && g[len(g)-1] == domain.RoomName(id) }, 10*time.Second, time.Millisecond)
+	}
+	close(r.gate)
+	require.Eventually(t, func() bool { return len(r.gone()) == 3 }, 10*time.Second, time.Millisecond)
 }
 
 func TestRoomsAreDeletedWithoutBeingWoken(t *testing.T) {

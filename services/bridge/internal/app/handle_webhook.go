@@ -16,7 +16,7 @@ type HandleWebhook struct {
 	Tally    ports.Tally
 	Nudges   ports.Nudges
 	Now      func() time.Time
-	Window   time.Duration // in which whoever is lost may come back
+	Policy   domain.Policy
 }
 
 // Do stores the webhook and all that follows from it, or returns an error and stores nothing; the
@@ -27,13 +27,13 @@ func (h HandleWebhook) Do(ctx context.Context, w ports.Webhook) error {
 	var change ports.Change
 	var outcome domain.Outcome
 	decide := func(m domain.Mapping) (ports.Change, error) {
-		changed, result := m.Apply(w.Fact, domain.Moment{Now: now, Window: h.Window})
+		changed, result := m.Apply(w.Fact, domain.Moment{Now: now, Policy: h.Policy})
 		sealed, err := seal(h.Tally, m.SessionID(), result.Events)
 		if err != nil {
 			return ports.Change{}, err
 		}
 		outcome = result.Outcome
-		change = ports.Change{Mapping: changed, Events: sealed, DeleteRoom: result.DeleteRoom, Standings: result.Standings}
+		change = ports.Change{Mapping: changed, Events: sealed, DeleteRoom: result.DeleteRoom, Permissions: result.Permissions}
 		return change, nil
 	}
 	if w.Fact == nil {

@@ -44,24 +44,24 @@ func (i IssueToken) issue(ctx context.Context, c commands.TokenIssue) (commands.
 	if ttl < MinTTL || ttl > MaxTTL {
 		return commands.TokenIssued{}, errTTL
 	}
-	ask := domain.Admission{UserID: c.UserID, Role: c.Role, SessionVersion: c.SessionVersion}
+	ask := domain.GrantRequest{UserID: c.UserID, Role: c.Role, SessionVersion: c.SessionVersion}
 	if c.DeviceID != nil {
 		ask.DeviceID = *c.DeviceID
 	}
-	var seat domain.Seat
+	var given domain.Grant
 	var room string
 	var change ports.Change
 	err := i.Mappings.ChangeSession(ctx, c.SessionID, func(m domain.Mapping) (ports.Change, error) {
-		admitted, s, err := m.Admit(ask)
-		seat, room = s, m.RoomName()
-		change = ports.Change{Mapping: admitted, Standings: admitted.StandingsSince(m), Admits: s.Identity}
+		admitted, g, err := m.Admit(ask)
+		given, room = g, m.RoomName()
+		change = ports.Change{Mapping: admitted, Permissions: admitted.PermissionChanges(m), Admits: g.Identity}
 		return change, err
 	})
 	if err != nil {
 		return commands.TokenIssued{}, err
 	}
 	announce(i.Tally, i.Nudges, change)
-	grant := ports.TokenGrant{RoomName: room, Seat: seat, TTL: ttl}
+	grant := ports.TokenGrant{RoomName: room, Grant: given, TTL: ttl}
 	if c.DisplayName != nil {
 		grant.DisplayName = *c.DisplayName
 	}
@@ -71,7 +71,7 @@ func (i IssueToken) issue(ctx context.Context, c commands.TokenIssue) (commands.
 	}
 	return commands.TokenIssued{
 		Provider: events.ProviderLiveKit, URL: url, Token: token, RoomName: room,
-		Identity: seat.Identity, ExpiresAt: events.At(expiresAt),
+		Identity: given.Identity, ExpiresAt: events.At(expiresAt),
 	}, nil
 }
 

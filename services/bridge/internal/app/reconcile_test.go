@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/callplane/callplane/contracts/commands"
 	"github.com/callplane/callplane/contracts/events"
 	"github.com/callplane/callplane/services/bridge/internal/app"
 	"github.com/callplane/callplane/services/bridge/internal/domain"
@@ -26,11 +27,12 @@ const (
 
 // media is a provider that lists what it is told to, unless it is away.
 type media struct {
-	mu     sync.Mutex
-	rooms  map[string]domain.Listing
-	away   bool
-	asked  int
-	answer func() // called before each answer
+	mu      sync.Mutex
+	rooms   map[string]domain.Listing
+	failing map[string]bool // rooms that it has no answer for
+	away    bool
+	asked   int
+	answer  func() // called before each answer
 }
 
 func (m *media) set(room string, l domain.Listing) {
@@ -49,7 +51,7 @@ func (m *media) setAway(away bool) {
 	m.away = away
 }
 
-func (m *media) List(_ context.Context, names []string) (map[string]domain.Listing, error) {
+func (m *media) List(_ context.Context, names []string) (map[string]ports.RoomAnswer, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.asked++
@@ -59,11 +61,43 @@ func (m *media) List(_ context.Context, names []string) (map[string]domain.Listi
 	if m.answer != nil {
 		m.answer()
 	}
-	listings := map[string]domain.Listing{}
+	answers := map[string]ports.RoomAnswer{}
 	for _, name := range names {
-		listings[name] = m.rooms[name]
+		if answers[name] = (ports.RoomAnswer{Listing: m.rooms[name]}); m.failing[name] {
+			answers[name] = ports.RoomAnswer{Err: unavailable()}
+		}
 	}
-	return listings, nil
+	return answers, nil
+}
+
+// Ask answers with what is listed.
+func (m *media) Ask(_ context.Context, room, identity string) (domain.Answer, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.away {
+		return domain.Answer{}, unavailable()
+	}
+	for _, p := range m.rooms[room].Participants {
+		if p.Identity == identity {
+			return domain.Answer{Kind: domain.Found, Found: p}, nil
+		}
+	}
+	return domain.Answer{Kind: domain.NotFound}, nil
+}
+
+func (*media) Remove(context.Context, string, string) error { return ports.ErrNotFound }
+
+func (*media) SetRole(context.Context, string, domain.DesiredPermission) error {
+	return ports.ErrNotFound
+}
+
+func (m *media) fail(room string, failing bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.failing == nil {
+		m.failing = map[string]bool{}
+	}
+	m.failing[room] = failing
 }
 
 func (m *media) Rooms(context.Context) ([]string, error) {
@@ -82,21 +116,21 @@ func (m *media) Rooms(context.Context) ([]string, error) {
 // replica is what one process does in the background.
 type replica struct {
 	reconcile *app.Reconcile
-	expire    *app.ExpireWindows
+	checks    *app.CheckRooms
 }
 
 func (b *bench) replica(m *media, name string) replica {
 	bell := &app.Bell{}
 	nudges := b.nudges
 	nudges.Expire = bell.Wake
-	inspect := app.Inspect{Mappings: b.store, Tally: b.tally, Nudges: nudges, Now: time.Now, Window: window}
+	inspect := app.Inspect{Mappings: b.store, Participants: m, Tally: b.tally, Nudges: nudges, Now: time.Now, Policy: policy}
 	log := slog.New(slog.DiscardHandler)
 	r := &app.Reconcile{
-		Turns: b.store, Surveys: b.store, Mappings: b.store, Media: m, Inspect: inspect, Tally: b.tally, Nudges: nudges,
-		Log: log, Holder: name, Interval: interval,
+		Lease: b.store, Survey: b.store, Mappings: b.store, Media: m, Inspect: inspect, Tally: b.tally, Nudges: nudges,
+		Log: log, Holder: name, Interval: interval, Liveness: 4 * window,
 	}
-	return replica{r, &app.ExpireWindows{
-		Bell: bell, List: b.store, Reader: b.store, Media: m, Inspect: inspect, Tally: b.tally, Log: log, Poll: time.Second, Ready: r.Ready,
+	return replica{r, &app.CheckRooms{
+		Bell: bell, List: b.store, Reader: b.store, Media: m, Inspect: inspect, Tally: b.tally, Log: log, Poll: time.Second,
 	}}
 }
 
@@ -105,7 +139,7 @@ func (r replica) run(t *testing.T) context.CancelFunc {
 	ctx, cancel := context.WithCancel(t.Context())
 	var running sync.WaitGroup
 	running.Go(func() { r.reconcile.Run(ctx) })
-	running.Go(func() { r.expire.Run(ctx) })
+	running.Go(func() { r.checks.Run(ctx) })
 	stop := func() {
 		cancel()
 		running.Wait()
@@ -149,7 +183,7 @@ func TestACallIsFollowedWithoutAnyWebhook(t *testing.T) {
 		want := []events.Type{events.CallConnecting, events.CallConnected, events.CallParticipantJoined}
 		require.Equal(t, want, b.types())
 		m.set(room, sees())
-		pass(interval + domain.SecondLook)
+		pass(interval + domain.ConfirmDelay)
 		want = append(want, events.CallParticipantReconnecting, events.CallReconnecting)
 		require.Equal(t, want, b.types())
 		m.set(room, domain.Listing{})
@@ -169,7 +203,7 @@ func TestNobodyIsGoneWhileLiveKitIsAway(t *testing.T) {
 		r.run(t)
 		pass(time.Second)
 		m.setAway(true)
-		require.NoError(t, app.HandleWebhook{Mappings: b.store, Tally: b.tally, Nudges: b.nudges, Now: time.Now, Window: window}.Do(t.Context(), leftBy("alice#default")))
+		require.NoError(t, app.HandleWebhook{Mappings: b.store, Tally: b.tally, Nudges: b.nudges, Now: time.Now, Policy: policy}.Do(t.Context(), leftBy("alice#default")))
 		pass(10 * window)
 		require.Equal(t, events.CallReconnecting, b.types()[len(b.types())-1], "nobody can say that she is gone")
 		require.Contains(t, b.tally.take(), "reconciliation:given_up")
@@ -185,12 +219,12 @@ func TestNobodyIsGoneWhileLiveKitIsAway(t *testing.T) {
 
 func leftBy(identity string) ports.Webhook {
 	return ports.Webhook{ID: "EV_left", Kind: "participant_left", RoomName: room, Fact: domain.ParticipantLeft{
-		Sighting:   domain.Sighting{Room: sees().Room, At: moment},
-		Connection: domain.Connection{Identity: identity, SID: "PA_" + identity, JoinedAt: moment}, Reason: events.LeaveConnectionTimeout,
+		Observation: domain.Observation{Room: sees().Room, At: moment},
+		Connection:  domain.Connection{Identity: identity, SID: "PA_" + identity, JoinedAt: moment}, Reason: events.LeaveConnectionTimeout,
 	}}
 }
 
-func TestWindowsWaitForTheFirstPassAfterAStart(t *testing.T) {
+func TestAGracePeriodEndsWhoeverComparesOtherRooms(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, m := setup(t), &media{rooms: map[string]domain.Listing{room: sees("alice#default")}}
 		_, err := b.token(nil)
@@ -198,20 +232,45 @@ func TestWindowsWaitForTheFirstPassAfterAStart(t *testing.T) {
 		stop := b.replica(m, "one").run(t)
 		pass(time.Second)
 		stop()
-		require.NoError(t, app.HandleWebhook{Mappings: b.store, Tally: b.tally, Nudges: b.nudges, Now: time.Now, Window: window}.Do(t.Context(), leftBy("alice#default")))
+		require.NoError(t, app.HandleWebhook{Mappings: b.store, Tally: b.tally, Nudges: b.nudges, Now: time.Now, Policy: policy}.Do(t.Context(), leftBy("alice#default")))
 		pass(2 * window)
-		m.set(room, sees())
-		dead, err := b.store.TakeTurn(t.Context(), "killed", 0, time.Minute)
+		back := sees("alice#default")
+		back.Participants[0].SID, back.Participants[0].JoinedAt = "PA_new", moment.Add(time.Second)
+		m.set(room, back)
+		dead, err := b.store.AcquireLease(t.Context(), "killed", 0, time.Minute)
 		require.NoError(t, err)
 		require.NotZero(t, dead)
-		next := b.replica(m, "two")
-		next.run(t)
-		pass(50 * time.Second)
-		require.False(t, next.reconcile.Ready(), "the one that was killed has the turn")
-		require.NotContains(t, b.types(), events.CallParticipantLeft)
-		pass(15 * time.Second)
-		require.True(t, next.reconcile.Ready())
-		require.Contains(t, b.types(), events.CallParticipantLeft)
+		b.replica(m, "two").run(t)
+		pass(5 * time.Second)
+		require.NotContains(t, b.types(), events.CallParticipantLeft, "the room was looked at first")
+		require.Contains(t, b.types(), events.CallParticipantReconnected)
+	})
+}
+
+func TestOneBadRoomIsItsOwnFaultOnly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, m := setup(t), &media{rooms: map[string]domain.Listing{room: sees("alice#default")}}
+		_, err := b.token(nil)
+		require.NoError(t, err)
+		bad := "0198a3c0-5f00-7000-8000-00000000000b"
+		_, err = b.token(func(c *commands.TokenIssue) { c.SessionID = bad })
+		require.NoError(t, err)
+		l := sees("alice#default")
+		l.Room.Name = domain.RoomName(bad)
+		m.set(l.Room.Name, l)
+		m.fail(l.Room.Name, true)
+		r := b.replica(m, "one")
+		r.run(t)
+		pass(time.Minute)
+		require.Len(t, b.types(), 3, "the other call is followed")
+		require.NotContains(t, b.tally.take(), "reconciliation:given_up")
+		m.set(room, sees())
+		pass(interval + domain.ConfirmDelay + window + time.Second)
+		require.Contains(t, b.types(), events.CallParticipantLeft, "and so are its ends")
+		m.fail(l.Room.Name, false)
+		before := len(b.types())
+		pass(5*time.Minute + interval)
+		require.Len(t, b.types(), before+3+1, "the bad one is tried again; the empty one is over")
 	})
 }
 
@@ -224,7 +283,7 @@ func TestReplicasCompareOneAtATime(t *testing.T) {
 			b.replica(m, name).run(t)
 		}
 		pass(10 * interval)
-		passes, err := b.store.Passes(t.Context())
+		passes, err := b.store.Progress(t.Context())
 		require.NoError(t, err)
 		require.Equal(t, passes.Begun, passes.Completed)
 		require.InDelta(t, 12, passes.Completed, 3, "each did one at its start, and then one of them did one each interval")
@@ -238,7 +297,6 @@ func TestTurnedOffItIsNeverWaitedFor(t *testing.T) {
 		r.reconcile.Interval = 0
 		r.run(t)
 		pass(time.Hour)
-		require.True(t, r.reconcile.Ready())
 		require.Zero(t, m.asked)
 	})
 }
@@ -257,7 +315,7 @@ func TestRoomsOfCallsThatAreOverAreFound(t *testing.T) {
 		did, err := b.replica(m, "one").reconcile.Pass(t.Context(), 0)
 		require.NoError(t, err)
 		require.True(t, did)
-		require.Equal(t, []string{"nudge:delete", "reconciliation:completed"}, b.tally.take())
+		require.Equal(t, []string{"reconciliation:completed", "nudge:delete"}, b.tally.take())
 		claimed, err = b.store.Claim(t.Context(), 10, time.Minute)
 		require.NoError(t, err)
 		require.Len(t, claimed, 1)
@@ -283,9 +341,10 @@ func TestAListingThatIsOutrunOrOldSaysNothing(t *testing.T) {
 		require.Empty(t, b.types(), "the mapping changed while LiveKit was asked")
 		m.answer = func() { time.Sleep(time.Minute) } // of the test's own time: LiveKit doesn't answer
 		_, err = r.Pass(t.Context(), 0)
-		require.Error(t, err)
+		require.NoError(t, err)
 		require.Empty(t, b.types())
 		m.answer = nil
+		pass(2 * time.Second) // until the room is tried again
 		_, err = r.Pass(t.Context(), 0)
 		require.NoError(t, err)
 		require.Len(t, b.types(), 3)
@@ -299,7 +358,7 @@ func TestManyCallsAreComparedInPages(t *testing.T) {
 		for n := range calls {
 			id := fmt.Sprintf("0198a3c0-5f00-7000-8000-%012d", n)
 			require.NoError(t, b.store.ChangeSession(t.Context(), id, func(mapping domain.Mapping) (ports.Change, error) {
-				mapping, _, err := mapping.Admit(domain.Admission{UserID: "alice", Role: events.RoleHost, SessionVersion: 1})
+				mapping, _, err := mapping.Admit(domain.GrantRequest{UserID: "alice", Role: events.RoleHost, SessionVersion: 1})
 				return ports.Change{Mapping: mapping}, err
 			}))
 			l := sees("alice#default")
@@ -327,19 +386,21 @@ func TestAWindowWhoseCallCannotBeStoredIsLookedAtAgain(t *testing.T) {
 		r := b.replica(m, "one")
 		_, err = r.reconcile.Pass(t.Context(), 0)
 		require.NoError(t, err)
-		require.NoError(t, app.HandleWebhook{Mappings: b.store, Tally: b.tally, Nudges: b.nudges, Now: time.Now, Window: window}.Do(t.Context(), leftBy("alice#default")))
+		require.NoError(t, app.HandleWebhook{Mappings: b.store, Tally: b.tally, Nudges: b.nudges, Now: time.Now, Policy: policy}.Do(t.Context(), leftBy("alice#default")))
 		coming := sees("alice#default")
 		coming.Participants[0].State = domain.Connecting
 		m.set(room, coming)
 		pass(window)
-		require.NoError(t, r.expire.Due(t.Context()))
+		require.NoError(t, r.checks.Due(t.Context()))
 		require.Contains(t, b.tally.take(), "window:awaited", "she is on her way in")
 		m.set(room, sees())
 		pass(3 * time.Second)
+		require.NoError(t, r.checks.Due(t.Context()))
+		pass(domain.ConfirmDelay)
 		b.store.Fail(unavailable())
-		require.ErrorIs(t, r.expire.Due(t.Context()), ports.ErrUnavailable)
+		require.ErrorIs(t, r.checks.Due(t.Context()), ports.ErrUnavailable)
 		b.store.Fail(nil)
-		require.NoError(t, r.expire.Due(t.Context()))
+		require.NoError(t, r.checks.Due(t.Context()))
 		require.Equal(t, events.CallParticipantLeft, b.types()[len(b.types())-1])
 	})
 }

@@ -4,18 +4,19 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/callplane/callplane/contracts/commands"
 	"github.com/callplane/callplane/services/bridge/internal/domain"
 	"github.com/callplane/callplane/services/bridge/internal/ports"
 )
 
-// ShowPresence says whether anybody is in a session's call. The provider is asked itself: a webhook may be late or lost.
+// ShowPresence says whether a session's call has anybody in it. The provider is asked itself: a webhook
+// may be late or lost.
 type ShowPresence struct {
-	Rooms    ports.MediaPresence
-	Mappings ports.MappingReader
-	Tally    ports.Tally
+	Rooms        ports.MediaPresence
+	Participants ports.MediaParticipants
+	Mappings     ports.MappingReader
+	Tally        ports.Tally
 }
 
 // Do answers a presence command. A refusal is an error of type *commands.Failure, with its cause joined to it; what isn't known for sure is
@@ -40,9 +41,11 @@ func (s ShowPresence) Do(ctx context.Context, c commands.CallPresence) (commands
 
 var errAskerIsLate = errors.New("the session is known in a newer version")
 
-// show lists first: whoever is listed was mapped before their token left, so that a mapping read afterwards holds them.
+// show lists first: whoever is listed was mapped before their token left, so that a mapping read
+// afterwards holds them. Members who are not listed are asked for: a listing may lack the living.
 func (s ShowPresence) show(ctx context.Context, c commands.CallPresence) (commands.CallPresenceShown, error) {
-	identities, err := s.Rooms.Connected(ctx, domain.RoomName(c.SessionID))
+	room := domain.RoomName(c.SessionID)
+	connections, err := s.Rooms.Connections(ctx, room)
 	if err != nil {
 		return commands.CallPresenceShown{}, fmt.Errorf("listing who is connected: %w", err)
 	}
@@ -51,14 +54,24 @@ func (s ShowPresence) show(ctx context.Context, c commands.CallPresence) (comman
 		return commands.CallPresenceShown{}, fmt.Errorf("reading the mapping: %w", err)
 	}
 	if !known {
-		return commands.CallPresenceShown{}, nil // No token was ever issued for it.
+		// No token was ever issued for it, so a member can't be there.
+		return commands.CallPresenceShown{Connected: domain.New(c.SessionID).Connected(connections)}, nil
 	}
 	if mapping.SessionVersion() > c.SessionVersion {
 		return commands.CallPresenceShown{}, errAskerIsLate
 	}
-	return commands.CallPresenceShown{
-		Connected: slices.ContainsFunc(identities, mapping.Seats), Activated: mapping.Activated(),
-	}, nil
+	shown := commands.CallPresenceShown{Connected: mapping.Connected(connections), Activated: mapping.Activated()}
+	for _, identity := range mapping.ActiveMembers() {
+		if shown.Connected || shown.Activated {
+			break
+		}
+		answer, err := s.Participants.Ask(ctx, room, identity)
+		if err != nil {
+			return commands.CallPresenceShown{}, fmt.Errorf("asking for a member: %w", err)
+		}
+		shown.Connected = answer.Kind == domain.Found
+	}
+	return shown, nil
 }
 
 func presenceRefusal(err error) commands.Failure {

@@ -17,27 +17,29 @@ import (
 // listing is who the provider lists in the session's room.
 type listing struct {
 	identities []string
+	answering  []string // who aren't listed, and are there all the same
 	err        error
 }
 
-func (l listing) Connected(_ context.Context, room string) ([]string, error) {
-	if room != domain.RoomName(session) {
+func (l listing) Connections(_ context.Context, room string) ([]domain.Listed, error) {
+	if room != domain.RoomName(session) || l.err != nil {
 		return nil, l.err
 	}
-	return l.identities, l.err
+	return sees(l.identities...).Participants, nil
 }
 
 func (b *bench) presence(l listing, version int64) (commands.CallPresenceShown, error) {
-	return app.ShowPresence{Rooms: l, Mappings: b.store, Tally: b.tally}.Do(b.t.Context(), commands.CallPresence{
+	asked := &media{rooms: map[string]domain.Listing{room: sees(l.answering...)}}
+	return app.ShowPresence{Rooms: l, Participants: asked, Mappings: b.store, Tally: b.tally}.Do(b.t.Context(), commands.CallPresence{
 		CommandID: uuid.NewString(), SessionID: session, SessionVersion: version,
 	})
 }
 
 func TestPresenceIsWhatTheProviderLists(t *testing.T) {
 	b := setup(t)
-	shown, err := b.presence(listing{identities: []string{"alice#default"}}, 1)
+	shown, err := b.presence(listing{}, 1)
 	require.NoError(t, err)
-	require.Equal(t, commands.CallPresenceShown{}, shown, "nobody was given a token")
+	require.Equal(t, commands.CallPresenceShown{}, shown, "no token was given, and there is nobody")
 
 	_, err = b.token(nil)
 	require.NoError(t, err)
@@ -45,12 +47,16 @@ func TestPresenceIsWhatTheProviderLists(t *testing.T) {
 	for _, tc := range []struct {
 		listed []string
 		want   bool
-	}{{nil, false}, {[]string{"alice#default"}, true}, {[]string{"recorder", "mallory#default"}, false}, {[]string{"recorder", "alice#default"}, true}} {
+	}{{nil, false}, {[]string{"alice#default"}, true}, {[]string{"alice#default#ghost"}, false}, {[]string{"mallory#default"}, true}} {
 		shown, err = b.presence(listing{identities: tc.listed}, 1)
 		require.NoError(t, err)
 		require.Equal(t, commands.CallPresenceShown{Connected: tc.want}, shown, "%v", tc.listed)
 	}
 	require.Equal(t, []string{"presence:nobody", "presence:connected", "presence:nobody", "presence:connected"}, b.tally.take())
+
+	shown, err = b.presence(listing{answering: []string{"alice#default"}}, 1)
+	require.NoError(t, err)
+	require.True(t, shown.Connected, "the listing lacks her, and she answers")
 
 	require.NoError(t, b.follow(events.CallMemberRemovedPayload{UserID: "alice", SessionVersion: 2}))
 	shown, err = b.presence(listing{identities: []string{"alice#default"}}, 2)

@@ -33,14 +33,14 @@ func announce(tally ports.Tally, nudges ports.Nudges, c ports.Change) {
 		tally.EventMade(string(e.Envelope().Type))
 	}
 	if len(c.Events) > 0 {
-		if _, open := c.Mapping.NextDeadline(); open {
+		if _, open := c.Mapping.NextCheckAt(); open {
 			nudges.Expire()
 		}
 	}
 	if c.DeleteRoom {
 		nudges.DeleteRooms()
 	}
-	if len(c.Standings) > 0 {
+	if len(c.Permissions) > 0 {
 		nudges.Enforce()
 	}
 }

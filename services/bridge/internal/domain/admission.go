@@ -1,6 +1,7 @@
 package domain
 
 import (
+	"cmp"
 	"errors"
 
 	"github.com/callplane/callplane/contracts/events"
@@ -21,46 +22,46 @@ var (
 	ErrNotAMember   = errors.New("the member was removed after the command was made")
 )
 
-// Admission asks for a token: who, on which device ("" for DefaultDevice), and their role as of a
-// session version.
-type Admission struct {
+// GrantRequest asks for access to the room: the user, the device ("" for DefaultDevice), and the role as
+// of a session version.
+type GrantRequest struct {
 	UserID         string
 	DeviceID       string
 	Role           events.Role
 	SessionVersion int64
 }
 
-// Seat is where an admitted participant may sit: their identity, and their role as far as it is known.
-type Seat struct {
+// Grant is the access that a participant has to the room: their identity, and their role as far as it is
+// known.
+type Grant struct {
 	Identity string
 	UserID   string
 	Role     events.Role
 }
 
-// Admit maps a user's device to the room and returns its seat, the same each time. The role is the
+// Admit maps a user's device to the room and returns its grant, the same each time. The role is the
 // newer of the one asked for and the one known. Errors: ErrSessionFinal, ErrDeviceLimit,
 // ErrNotAMember, ErrInvalidIdentity; the mapping is then unchanged.
-func (m Mapping) Admit(ask Admission) (Mapping, Seat, error) {
+func (m Mapping) Admit(ask GrantRequest) (Mapping, Grant, error) {
 	if m.Over() {
-		return m, Seat{}, ErrSessionFinal
+		return m, Grant{}, ErrSessionFinal
 	}
 	identity, err := Identity(ask.UserID, ask.DeviceID)
 	if err != nil {
-		return m, Seat{}, err
+		return m, Grant{}, err
 	}
 	s := m.s.clone()
 	changed := s.learn(Member{UserID: ask.UserID, Role: ask.Role, Version: ask.SessionVersion})
 	member := s.Members[ask.UserID]
 	if member.Removed {
-		return m, Seat{}, ErrNotAMember
+		return m, Grant{}, ErrNotAMember
 	}
-	if _, mapped := s.Participants[identity]; !mapped {
+	device := cmp.Or(ask.DeviceID, DefaultDevice)
+	if known, mapped := s.identityOf(ask.UserID, device); mapped {
+		identity = known
+	} else {
 		if s.devices(ask.UserID) >= MaxDevices {
-			return m, Seat{}, ErrDeviceLimit
-		}
-		device := ask.DeviceID
-		if device == "" {
-			device = DefaultDevice
+			return m, Grant{}, ErrDeviceLimit
 		}
 		s.Participants[identity] = Participant{Identity: identity, UserID: ask.UserID, DeviceID: device, Presence: Absent}
 		changed = true
@@ -68,7 +69,17 @@ func (m Mapping) Admit(ask Admission) (Mapping, Seat, error) {
 	if changed {
 		s.Revision++
 	}
-	return Mapping{s: s}, Seat{Identity: identity, UserID: ask.UserID, Role: member.Role}, nil
+	return Mapping{s: s}, Grant{Identity: identity, UserID: ask.UserID, Role: member.Role}, nil
+}
+
+// identityOf returns the identity that a user's device was given.
+func (s State) identityOf(userID, device string) (string, bool) {
+	for identity, p := range s.Participants {
+		if p.UserID == userID && p.DeviceID == device {
+			return identity, true
+		}
+	}
+	return "", false
 }
 
 func (s State) devices(userID string) int {

@@ -26,7 +26,7 @@ func TestFiveDevicesAMember(t *testing.T) {
 	for _, device := range []string{"a", "b", "c", "d"} {
 		c.admit("alice", device, events.RoleHost)
 	}
-	unchanged, _, err := c.mapping.Admit(domain.Admission{UserID: "alice", DeviceID: "e", Role: events.RoleHost, SessionVersion: 2})
+	unchanged, _, err := c.mapping.Admit(domain.GrantRequest{UserID: "alice", DeviceID: "e", Role: events.RoleHost, SessionVersion: 2})
 	require.ErrorIs(t, err, domain.ErrDeviceLimit)
 	require.Equal(t, c.mapping, unchanged)
 	c.admit("alice", "d", events.RoleHost)
@@ -35,7 +35,7 @@ func TestFiveDevicesAMember(t *testing.T) {
 
 func TestTheNewerRoleCounts(t *testing.T) {
 	m := domain.New(sessionID).Learn(5, domain.Member{UserID: "alice", Role: events.RoleViewer, Version: 5})
-	ask := domain.Admission{UserID: "alice", Role: events.RoleParticipant, SessionVersion: 4}
+	ask := domain.GrantRequest{UserID: "alice", Role: events.RoleParticipant, SessionVersion: 4}
 	m, seat, err := m.Admit(ask)
 	require.NoError(t, err)
 	require.Equal(t, events.RoleViewer, seat.Role)
@@ -56,12 +56,12 @@ func TestTheNewerRoleCounts(t *testing.T) {
 func TestAFinalSessionAdmitsNobody(t *testing.T) {
 	m, deleteRoom := domain.New(sessionID).Finalize(3)
 	require.False(t, deleteRoom, "nobody was ever given a token")
-	_, _, err := m.Admit(domain.Admission{UserID: "alice", Role: events.RoleHost, SessionVersion: 1})
+	_, _, err := m.Admit(domain.GrantRequest{UserID: "alice", Role: events.RoleHost, SessionVersion: 1})
 	require.ErrorIs(t, err, domain.ErrSessionFinal)
 
 	c := newCall(t)
 	c.hear(started(0), joined(0, "alice", 1), left(0, "alice", 1, 2000, events.LeaveClientInitiated), finished(0, 9000))
-	_, _, err = c.mapping.Admit(domain.Admission{UserID: "bob", Role: events.RoleHost, SessionVersion: 1})
+	_, _, err = c.mapping.Admit(domain.GrantRequest{UserID: "bob", Role: events.RoleHost, SessionVersion: 1})
 	require.ErrorIs(t, err, domain.ErrSessionFinal, "the call is over, whether the session's end was heard of or not")
 }
 

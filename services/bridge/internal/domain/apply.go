@@ -1,238 +1,250 @@
 package domain
 
 import (
-	"cmp"
 	"slices"
 	"time"
 
 	"github.com/callplane/callplane/contracts/events"
 )
 
-// Outcome says what a fact did to a mapping.
-type Outcome string
-
-// The outcomes of a fact.
-const (
-	Applied  Outcome = "applied"  // the mapping changed
-	Late     Outcome = "late"     // known already, or older than what is known
-	Unmapped Outcome = "unmapped" // about an identity that was never given a token
-	Outrun   Outcome = "outrun"   // the mapping has changed since the provider was asked
-)
-
-// Event is a canonical event with its id, which is derived from the fact.
-type Event struct {
-	ID string
-	events.Draft
-}
-
-// Result is what follows from a fact.
-type Result struct {
-	Outcome    Outcome
-	Events     []Event    // in order
-	DeleteRoom bool       // the room lives although the call is over
-	Standings  []Standing // of who came with a token that may give them other rights than they have
-}
-
-// Moment is when something is decided, and how long whoever was lost is waited for from then on.
-type Moment struct {
-	Now    time.Time
-	Window time.Duration
-}
-
-// Apply returns the mapping after a fact about its room, and what follows. The moment's time stands in where the
-// provider gave none.
+// Apply returns the mapping after a fact that a webhook told about its room, and what follows. The
+// moment's time stands in where the provider gave none.
 func (m Mapping) Apply(f Fact, now Moment) (Mapping, Result) {
-	a := begin(m, f.at(), now)
-	if a.enter(f.room()) {
-		a.apply(f)
+	t := begin(m, f.at(), now)
+	if t.enterTold(f) {
+		t.apply(f)
 	}
-	a.settle()
-	return a.end()
+	t.settle()
+	return t.end()
 }
 
-// application is facts being applied.
-type application struct {
-	s          State
-	at         time.Time // when it happened
-	deadline   time.Time // of the windows that open
-	events     []Event
-	outcome    Outcome
-	changed    bool
-	deleteRoom bool
-	standings  []Standing
-}
-
-func begin(m Mapping, at time.Time, now Moment) *application {
-	if at.IsZero() {
-		at = now.Now
-	}
-	return &application{
-		s: m.s.clone(), outcome: Late,
-		at: instant(at), deadline: instant(now.Now.Add(now.Window)),
+// showsLife says whether a fact shows that its room, or its participant, is there at present.
+func showsLife(f Fact) bool {
+	switch f.(type) {
+	case RoomStarted, ParticipantJoined, TrackPublished:
+		return true
+	default:
+		return false
 	}
 }
 
-// instant is a time as fine as stores keep it.
-func instant(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }
-
-func (a *application) end() (Mapping, Result) {
-	if a.changed {
-		a.s.Revision++
-		if a.outcome == Late {
-			a.outcome = Applied
-		}
-	}
-	return Mapping{s: a.s}, Result{Outcome: a.outcome, Events: a.events, DeleteRoom: a.deleteRoom, Standings: a.standings}
-}
-
-func (a *application) apply(f Fact) {
-	if a.s.Room.Phase == PhaseFinished {
-		a.applyAfterwards(f)
-		return
-	}
-	switch f := f.(type) {
-	case RoomStarted:
-		a.signOfLife()
-	case RoomFinished:
-		a.finish(InOrder)
-	case ParticipantJoined:
-		a.signOfLife()
-		a.withParticipant(f.Connection, a.join)
-	case ParticipantLeft:
-		a.leaves(f)
-	case TrackPublished:
-		a.signOfLife()
-		a.withParticipant(f.Connection, func(p *Participant, c Connection) { a.publish(p, c, f.Track) })
-	case TrackUnpublished:
-		a.withParticipant(f.Connection, func(p *Participant, c Connection) { a.unpublish(p, c, f.Track) })
-	}
-}
-
-// applyAfterwards takes what is told late of a room that is finished: who was in it, for as long as that says something about the call.
-func (a *application) applyAfterwards(f Fact) {
-	switch f := f.(type) {
-	case ParticipantJoined:
-		if a.s.over() {
-			return
-		}
-		a.signOfLife()
-		a.withParticipant(f.Connection, func(p *Participant, c Connection) {
-			a.join(p, c)
-			if p.Presence == Present {
-				a.lose(p, unseen)
-			}
-		})
-	case ParticipantLeft:
-		if a.s.DisconnectedAt.IsZero() {
-			a.leaves(f)
-		}
-	}
-}
-
-// leaves takes the end of a connection. LiveKit tells it only of those that were in the room, so it is a sign of life as well.
-func (a *application) leaves(f ParticipantLeft) {
-	if !a.s.over() && !neverIn(f.Reason) {
-		a.signOfLife()
-	}
-	a.withParticipant(f.Connection, func(p *Participant, c Connection) { a.leave(p, c, f.Reason) })
-}
-
-// enter says whether a fact is about the room as it is now, and takes a newer room as the current one. Whoever was shown in the room
-// before has lost it, without anybody having said so: the server was killed, and they may be back soon.
-func (a *application) enter(r RoomRef) bool {
-	room := &a.s.Room
+// enterTold says whether a fact is about the current room, and takes a newer room as the current one. A
+// room that is older by the provider's clock, and that no webhook told to be finished, may still be the
+// current one: the provider is asked.
+func (t *transition) enterTold(f Fact) bool {
+	r, room := f.room(), t.s.Room
 	switch {
 	case r.SID == "":
 		return false
 	case r.SID == room.SID:
-		if room.CreatedAt.IsZero() && !r.CreatedAt.IsZero() {
-			room.CreatedAt = r.CreatedAt.UTC()
-			a.changed = true
-		}
+		t.learnCreation(r)
 		return true
-	case room.SID != "" && !later(r.CreatedAt, r.SID, room.CreatedAt, room.SID):
+	case slices.Contains(room.Finished, r.SID):
+		return false
+	case room.SID == "" || later(r.CreatedAt, r.SID, room.CreatedAt, room.SID):
+		t.takeRoom(r, Told)
+		return true
+	}
+	t.notePast(f)
+	if showsLife(f) && !t.s.over() {
+		t.lookSoon()
+	}
+	return false
+}
+
+// notePast remembers ends that are told of a room that isn't the current one, so that no stale listing
+// brings them back: a room's last webhooks often come when the next one is there.
+func (t *transition) notePast(f Fact) {
+	switch f := f.(type) {
+	case RoomFinished:
+		t.s.Room.Finished = remember(t.s.Room.Finished, f.Room.SID)
+		t.changed = true
+	case ParticipantLeft:
+		if _, mapped := t.s.Participants[f.Identity]; mapped && f.SID != "" {
+			t.with(f.Identity, func(p *Participant) {
+				if p.SID != f.SID && !p.endTold(f.SID) {
+					t.noteEnd(p, f.SID)
+				}
+			})
+		}
+	}
+}
+
+func (t *transition) apply(f Fact) {
+	if t.s.Room.Phase == PhaseFinished {
+		if !t.reopens(f) {
+			t.applyAfterFinish(f)
+			return
+		}
+		if !t.s.over() {
+			t.reopen(Told)
+			t.lookSoon()
+		}
+	}
+	switch f := f.(type) {
+	case RoomStarted:
+		t.signOfLife()
+	case RoomFinished:
+		if t.at.After(t.s.Room.FinishedAt) {
+			t.finishTold()
+		}
+	case ParticipantJoined:
+		t.signOfLife()
+		t.withTold(f.Connection, f, func(p *Participant) { t.join(p, f.Connection) })
+	case ParticipantLeft:
+		t.leaves(f)
+	case TrackPublished:
+		t.signOfLife()
+		t.withTold(f.Connection, f, func(p *Participant) { t.publishes(p, f.Connection, f.Track) })
+	case TrackUnpublished:
+		t.withTold(f.Connection, f, func(p *Participant) { t.unpublish(p, f.Connection, f.Track) })
+	}
+}
+
+// reopens says whether a fact takes back that the room is finished: any sign of life does where that was
+// inferred, and one from after the finish does where that was told. Both are webhooks then, which the
+// provider's clock orders.
+func (t *transition) reopens(f Fact) bool {
+	if t.s.Room.Evidence != Told {
+		return showsLife(f) && !t.endKnown(f)
+	}
+	finished := t.s.Room.FinishedAt
+	switch f := f.(type) {
+	case RoomStarted:
+		return !t.at.Before(finished)
+	case ParticipantJoined:
+		return f.JoinedAt.After(finished) && !t.endKnown(f)
+	case TrackPublished:
+		return f.Track.PublishedAt.After(finished) && !t.endKnown(f)
+	default:
 		return false
 	}
-	a.loseEverybody(vanished)
-	room.Phase, room.SID, room.CreatedAt = PhaseOpen, r.SID, r.CreatedAt.UTC()
-	if r.CreatedAt.IsZero() {
-		room.CreatedAt = time.Time{}
-	}
-	if room.FirstSID == "" {
-		room.FirstSID = r.SID
-	}
-	a.changed = true
-	return true
 }
 
-// signOfLife is what any fact does that shows the room alive.
-func (a *application) signOfLife() {
-	if a.s.over() {
-		a.deleteRoom = true
-		return
+// endKnown says whether the connection that a fact is about was told to have ended.
+func (t *transition) endKnown(f Fact) bool {
+	switch f := f.(type) {
+	case ParticipantJoined:
+		return t.s.Participants[f.Identity].endTold(f.SID)
+	case TrackPublished:
+		return t.s.Participants[f.Identity].endTold(f.SID)
+	default:
+		return false
 	}
-	if a.s.ConnectingAt.IsZero() {
-		a.s.ConnectingAt = a.at
-		if !a.s.Room.CreatedAt.IsZero() {
-			a.s.ConnectingAt = a.s.Room.CreatedAt
+}
+
+// applyAfterFinish takes what is told late of a room that is finished: who was in it, for as long as that
+// says something about the call.
+func (t *transition) applyAfterFinish(f Fact) {
+	switch f := f.(type) {
+	case RoomFinished:
+		if t.s.Room.Evidence != Told {
+			t.finishTold()
 		}
-		a.emitConnecting()
-		a.changed = true
-	}
-}
-
-// withParticipant runs step on the participant that a fact is about and keeps what it changed.
-func (a *application) withParticipant(c Connection, step func(*Participant, Connection)) {
-	if _, mapped := a.s.Participants[c.Identity]; !mapped {
-		a.outcome = Unmapped
-		return
-	}
-	a.with(c.Identity, func(p *Participant) { step(p, c) })
-}
-
-// finish closes the room. An empty room that finishes may start again.
-func (a *application) finish(how Parting) {
-	if how == Vanished {
-		a.loseEverybody(vanished)
-	} else {
-		a.loseEverybody(unseen)
-	}
-	a.s.Room.Phase = PhaseFinished
-	a.changed = true
-	if !a.s.over() {
-		return
-	}
-	for _, identity := range a.shown() {
-		a.with(identity, func(p *Participant) { a.depart(p, events.LeaveRoomClosed) })
-	}
-}
-
-// with runs step on a participant and keeps what it changed.
-func (a *application) with(identity string, step func(*Participant)) {
-	p := a.s.Participants[identity]
-	step(&p)
-	a.s.Participants[identity] = p
-}
-
-// shown lists the identities that are shown, in the order in which they came to be.
-func (a *application) shown() []string {
-	var identities []string
-	for identity, p := range a.s.Participants {
-		if p.Shown() {
-			identities = append(identities, identity)
+	case ParticipantJoined:
+		if t.s.over() {
+			return
+		}
+		t.signOfLife()
+		t.withTold(f.Connection, f, func(p *Participant) {
+			if f.SID == p.SID {
+				return
+			}
+			t.join(p, f.Connection)
+			if p.Presence == Present {
+				t.lose(p, InOrder, time.Time{})
+			}
+		})
+	case ParticipantLeft:
+		if t.s.DisconnectedAt.IsZero() {
+			t.leaves(f)
 		}
 	}
-	slices.SortFunc(identities, func(x, y string) int {
-		return cmp.Compare(a.s.Participants[x].Episode, a.s.Participants[y].Episode)
-	})
-	return identities
 }
 
-func latest(first time.Time, others ...time.Time) time.Time {
-	for _, t := range others {
-		if t.After(first) {
-			first = t
+// leaves takes the end of a connection. The provider tells it only of those that were in the room, so it
+// is a sign of life as well.
+func (t *transition) leaves(f ParticipantLeft) {
+	never := f.Aborted || neverIn(f.Reason)
+	if !t.s.over() && !never {
+		t.signOfLife()
+	}
+	t.withTold(f.Connection, f, func(p *Participant) { t.leave(p, f.Connection, f.Reason, never) })
+}
+
+// withTold runs step on the participant that a fact is about and keeps what it changed. An identity that
+// isn't mapped, and extends one that is, has to go at once.
+func (t *transition) withTold(c Connection, f Fact, step func(*Participant)) {
+	_, mapped := t.s.Participants[c.Identity]
+	if alive := showsLife(f) && !t.endKnown(f); alive && (t.s.over() || t.s.shadows(c.Identity)) {
+		if t.putOut(c.Identity); len(t.remove) > 0 && !t.s.over() {
+			t.lookSoon()
 		}
 	}
-	return first
+	if !mapped {
+		t.outcome = Unmapped
+		return
+	}
+	t.with(c.Identity, step)
+}
+
+// join takes a connection that is told to be fully in the room.
+func (t *transition) join(p *Participant, c Connection) {
+	switch {
+	case c.SID == "" || p.endTold(c.SID):
+	case c.SID == p.SID:
+		if p.Presence != Present && !t.s.removed(p.UserID) {
+			t.arrive(p) // Its end was inferred.
+		}
+	case t.newer(p, c):
+		t.takeOver(p, c, Told)
+		t.arrive(p)
+	case p.Presence != Present && !p.endTold(p.SID) && !t.s.over():
+		t.takeOver(p, c, Told) // What was inferred gives way, whatever clock this bears.
+		t.arrive(p)
+		t.lookSoon()
+	case !t.s.over():
+		t.lookSoon()
+	}
+}
+
+// leave takes the end of a connection. It is told of connections that were in the room, so where the
+// beginning was never told it tells that too; never says that this one was not. Of a connection's end
+// the first word counts.
+func (t *transition) leave(p *Participant, c Connection, reason events.LeaveReason, never bool) {
+	if c.SID == "" || p.endTold(c.SID) {
+		return
+	}
+	if c.SID != p.SID {
+		seen := p.Presence == Present && p.Evidence == Seen // by a listing, which is later than what is told here
+		if never || seen || !t.newer(p, c) {
+			t.noteEnd(p, c.SID)
+			return
+		}
+		t.takeOver(p, c, Told)
+		t.arrive(p)
+	}
+	t.endConnection(p, reason)
+}
+
+// publishes takes a track that is told to be published. A track of a connection that isn't known is
+// evidence that there is one: the provider is asked.
+func (t *transition) publishes(p *Participant, c Connection, track Track) {
+	if track.SID == "" || c.SID == "" || t.s.over() || p.endTold(c.SID) {
+		return
+	}
+	if c.SID != p.SID {
+		if p.Evidence == Told && !track.PublishedAt.IsZero() && track.PublishedAt.Before(p.JoinedAt) {
+			return // Of a connection before the current one.
+		}
+		t.await(p, c.SID, track)
+		t.lookSoon()
+		return
+	}
+	if p.Presence != Present && !t.s.removed(p.UserID) {
+		t.arrive(p) // Its end was inferred.
+	}
+	if p.Presence == Present {
+		t.publish(p, track, Told)
+	}
 }

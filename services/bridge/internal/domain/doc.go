@@ -3,6 +3,16 @@
 // same mapping and the same fact always give the same result.
 //
 // A room is its name and a participant their identity. Their sids change whenever the provider makes
-// them again, so sids only tell an older connection from a newer one. Facts may be lost, repeated and
-// late; what is older than the mapping knows changes nothing.
+// them again. Webhooks may be lost, repeated and late, listings may lack the living and show the dead:
+// evidence.go says how each fact is known, and decision 0013 what follows from that.
+//
+// The files call each other in one direction. From the bottom to the top:
+//
+//	evidence, facts, grace, identity       what there is
+//	mapping, outsiders, permissions        the state, and questions to it
+//	transition, emit                       one change of a mapping, and its events
+//	tracks, presence, calls, rooms         what happens to each
+//	membership, admission                  what sessions decide
+//	apply                                  what a webhook tells
+//	listing, absences, inspect             what a listing, and answers, show
 package domain

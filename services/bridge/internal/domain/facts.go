@@ -6,8 +6,7 @@ import (
 	"github.com/callplane/callplane/contracts/events"
 )
 
-// Fact is something that happened at the provider. Whoever observed it, by a webhook or by listing,
-// the same fact looks the same.
+// Fact is something that a webhook of the provider tells.
 type Fact interface {
 	room() RoomRef
 	at() time.Time
@@ -28,44 +27,46 @@ type Connection struct {
 	JoinedAt time.Time
 }
 
-// Sighting is what every fact has: the room, and when it happened by the provider's clock.
-type Sighting struct {
+// Observation is what every fact has: the room, and when it happened by the provider's clock.
+type Observation struct {
 	Room RoomRef
 	At   time.Time
 }
 
-func (s Sighting) room() RoomRef { return s.Room }
-func (s Sighting) at() time.Time { return s.At }
+func (o Observation) room() RoomRef { return o.Room }
+func (o Observation) at() time.Time { return o.At }
 
 // RoomStarted says that the room was made.
-type RoomStarted struct{ Sighting }
+type RoomStarted struct{ Observation }
 
 // RoomFinished says that the room was closed.
-type RoomFinished struct{ Sighting }
+type RoomFinished struct{ Observation }
 
 // ParticipantJoined says that a participant is in the room, fully connected.
 type ParticipantJoined struct {
-	Sighting
+	Observation
 	Connection
 }
 
-// ParticipantLeft says that a participant's connection ended, and why.
+// ParticipantLeft says that a participant's connection ended, and why. The provider tells it of
+// connections that were fully in the room, and, where Aborted is set, of others.
 type ParticipantLeft struct {
-	Sighting
+	Observation
 	Connection
-	Reason events.LeaveReason
+	Reason  events.LeaveReason
+	Aborted bool
 }
 
 // TrackPublished says that a participant publishes a track.
 type TrackPublished struct {
-	Sighting
+	Observation
 	Connection
 	Track Track
 }
 
 // TrackUnpublished says that a track of a participant is gone.
 type TrackUnpublished struct {
-	Sighting
+	Observation
 	Connection
 	Track Track
 }
@@ -74,9 +75,10 @@ type TrackUnpublished struct {
 type departure int
 
 const (
-	orderly  departure = iota // gone on purpose
-	replaced                  // another connection of the same participant takes over
-	lost                      // gone without anybody wanting it
+	orderly     departure = iota // gone on purpose
+	replaced                     // another connection of the same participant takes over
+	lost                         // gone without anybody wanting it
+	unexplained                  // the provider doesn't say why, or by a reason that this build doesn't know
 )
 
 func departureOf(r events.LeaveReason) departure {
@@ -85,9 +87,19 @@ func departureOf(r events.LeaveReason) departure {
 		return orderly
 	case events.LeaveDuplicateIdentity, events.LeaveMigration:
 		return replaced
+	case events.LeaveUnknown:
+		return unexplained
 	default:
 		return lost
 	}
+}
+
+// kind is how a participant left for good. What isn't explained must not make a failure of an orderly end.
+func (d departure) kind() LeaveKind {
+	if d == lost {
+		return Lost
+	}
+	return InOrder
 }
 
 // neverIn says whether a reason to leave is that of a connection that was never fully in the room.
@@ -100,8 +112,9 @@ func neverIn(r events.LeaveReason) bool {
 	}
 }
 
-// later orders connections, and rooms, of the same name: by when they were made and, in the same
-// millisecond, by sid, so that everybody agrees. One without a time is never later.
+// later orders connections, and rooms, of the same name that webhooks tell of: by when they were made
+// and, in the same millisecond, by sid, so that everybody agrees. One without a time is never later.
+// The clock is the provider's, and may differ between its nodes: it decides nothing else.
 func later(at time.Time, sid string, than time.Time, thanSID string) bool {
 	if at.IsZero() || at.Before(than) {
 		return false

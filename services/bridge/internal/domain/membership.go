@@ -36,7 +36,7 @@ func (s *State) learn(member Member) bool {
 	}
 	s.Members[member.UserID] = member
 	if exists && (known.Role != member.Role || known.Removed != member.Removed) {
-		s.outdate(member.UserID)
+		s.markTokensStale(member.UserID)
 	}
 	return true
 }

@@ -45,7 +45,7 @@ func TestTheSameFactGivesTheSameEvent(t *testing.T) {
 	for _, f := range facts {
 		two.hear(f)
 		require.Empty(t, two.hear(f), "a repeated fact says nothing new")
-		require.Equal(t, domain.Late, two.last.Outcome)
+		require.Equal(t, domain.Duplicate, two.last.Outcome)
 	}
 	require.Equal(t, one.log, two.log)
 	require.Equal(t, one.mapping, two.mapping)
@@ -83,7 +83,7 @@ func TestWhoWasReplacedAndNeverCameLeavesInTheEnd(t *testing.T) {
 	c := newCall(t)
 	c.hear(started(0), joined(0, "alice", 1), published(0, "alice", 1, "TR_1"), left(0, "alice", 1, 2000, events.LeaveMigration))
 	require.Empty(t, c.hear(finished(0, 9000)), "she may be on her way")
-	require.Empty(t, c.expire(domain.Listing{}, 29_999))
+	require.Empty(t, c.expire(domain.Listing{}, 27_999))
 	require.Equal(t, types{events.CallTrackUnpublished, events.CallParticipantLeft, events.CallDisconnected}, c.expire(domain.Listing{}, 30_000))
 	require.Equal(t, "migration", reasonOf(t, c.log[len(c.log)-2]))
 	require.Equal(t, "completed", reasonOf(t, c.log[len(c.log)-1]))
@@ -182,14 +182,14 @@ func TestARoomThatComesBackAfterTheEndIsDeleted(t *testing.T) {
 
 func TestMissingTimesFallBackToNow(t *testing.T) {
 	c := newCall(t)
-	s := domain.Sighting{Room: domain.RoomRef{Name: domain.RoomName(sessionID), SID: "RM_x"}}
+	s := domain.Observation{Room: domain.RoomRef{Name: domain.RoomName(sessionID), SID: "RM_x"}}
 	require.Equal(t, types{events.CallConnecting, events.CallConnected, events.CallParticipantJoined},
-		c.hear(domain.ParticipantJoined{Sighting: s, Connection: domain.Connection{Identity: "alice#default", SID: "PA_x"}}))
+		c.hear(domain.ParticipantJoined{Observation: s, Connection: domain.Connection{Identity: "alice#default", SID: "PA_x"}}))
 	for _, e := range c.log {
 		require.Equal(t, at(999_999), e.Timestamp)
 	}
 	s.Room.CreatedAt = at(5)
-	c.hear(domain.RoomStarted{Sighting: s})
+	c.hear(domain.RoomStarted{Observation: s})
 	require.Equal(t, at(5), c.mapping.State().Room.CreatedAt)
-	require.Empty(t, c.hear(domain.RoomStarted{Sighting: domain.Sighting{Room: domain.RoomRef{SID: ""}, At: time.Time{}}}))
+	require.Empty(t, c.hear(domain.RoomStarted{Observation: domain.Observation{Room: domain.RoomRef{SID: ""}, At: time.Time{}}}))
 }

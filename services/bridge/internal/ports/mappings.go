@@ -16,12 +16,16 @@ type Change struct {
 	Events     []events.Sealed // to be published in this order, after all earlier ones of the session
 	DeleteRoom bool            // have the room deleted at the provider, again if it was already
 
-	// Standings are what the provider is to be told of participants, in place of what it was to be told before.
-	Standings []domain.Standing
+	// Noticed says that the deletion and the permissions only don't hold yet: what is on the list already
+	// keeps its time and its attempts. New evidence and decisions start them anew.
+	Noticed bool
+
+	// Permissions are what the provider is to hold participants to, in place of earlier ones of the same.
+	Permissions []domain.DesiredPermission
 	// Admits is the identity that is about to be given a token, or "". The change fails with ErrBeingRemoved
 	// while a removal of it is under way: that could put out whoever comes with the new token.
 	Admits string
-	// Claim is that of a DueWindow under which this was decided, or 0. The change fails with ErrClaimLost where it is lost.
+	// Claim is that of a RoomCheck under which this was decided, or 0. The change fails with ErrClaimLost where it is lost.
 	Claim int64
 }
 
@@ -43,10 +47,10 @@ type Reception string
 
 // The receptions of a webhook.
 const (
-	Stored    Reception = "stored"       // the receipt and the change are stored
-	Repeated  Reception = "repeated"     // its receipt was there already; nothing is stored
-	Elsewhere Reception = "unknown_room" // the receipt is stored; no session has such a room
-	Noted     Reception = "noted"        // the receipt is stored; there was nothing to decide
+	Stored      Reception = "stored"       // the receipt and the change are stored
+	Repeated    Reception = "repeated"     // its receipt was there already; nothing is stored
+	UnknownRoom Reception = "unknown_room" // the receipt is stored; no session has such a room
+	Noted       Reception = "noted"        // the receipt is stored; there was nothing to decide
 )
 
 // Mappings stores mappings with what follows from their changes. Both methods write in one transaction

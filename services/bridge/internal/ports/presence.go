@@ -8,9 +8,9 @@ import (
 
 // MediaPresence is who is in the rooms, as the provider itself lists it.
 type MediaPresence interface {
-	// Connected returns the identities that are connected to a room or about to be; none where the room isn't there. Any error wraps
-	// ErrUnavailable and is no answer.
-	Connected(ctx context.Context, roomName string) ([]string, error)
+	// Connections returns the connections that are in a room or on their way into it; none where the room
+	// isn't there. Any error wraps ErrUnavailable and is no answer.
+	Connections(ctx context.Context, roomName string) ([]domain.Listed, error)
 }
 
 // MappingReader looks at mappings without changing or locking them.

@@ -8,50 +8,63 @@ import (
 	"github.com/callplane/callplane/services/bridge/internal/domain"
 )
 
-// ErrTurnLost says that somebody else may compare what is stored with the provider now.
-var ErrTurnLost = errors.New("the turn is lost")
+// ErrLeaseLost says that another replica may compare what is stored with the provider now.
+var ErrLeaseLost = errors.New("the lease is lost")
 
-// Passes says how often all that is stored was compared with the provider, by whichever replica.
-type Passes struct {
+// ReconcileProgress says how often all that is stored was compared with the provider, by any replica.
+type ReconcileProgress struct {
 	Begun     int64         // the number of the pass that was begun last; 0 before the first
 	Completed int64         // the number of the pass that was completed last; 0 before the first
 	Ago       time.Duration // since the last one was completed; meaningless before the first
 }
 
-// Turns has the replicas compare what is stored with the provider one at a time. A turn is one pass; its number is never given twice.
-type Turns interface {
-	// TakeTurn begins a pass and returns its number, or 0 where another one is under way or was completed less than every ago. The turn
-	// lasts for lease unless it is kept.
-	TakeTurn(ctx context.Context, holder string, every, lease time.Duration) (int64, error)
+// ReconcileLease has the replicas compare what is stored with the provider one at a time. It is acquired
+// for one pass, whose number is never given twice.
+type ReconcileLease interface {
+	// AcquireLease begins a pass and returns its number, or 0 where another one is under way or was
+	// completed less than every ago. The lease lasts for lease unless it is renewed.
+	AcquireLease(ctx context.Context, holder string, every, lease time.Duration) (int64, error)
 
-	// KeepTurn has the turn last for lease from now on. ErrTurnLost: it was over.
-	KeepTurn(ctx context.Context, holder string, pass int64, lease time.Duration) error
+	// RenewLease has the lease last for lease from now on. ErrLeaseLost: it was over.
+	RenewLease(ctx context.Context, holder string, pass int64, lease time.Duration) error
 
-	// EndTurn ends the turn, with the pass completed or not. One that was lost is no error, and completes nothing.
-	EndTurn(ctx context.Context, holder string, pass int64, completed bool) error
+	// ReleaseLease ends the lease, with the pass completed or not. One that was lost is no error, and
+	// completes nothing.
+	ReleaseLease(ctx context.Context, holder string, pass int64, completed bool) error
 
-	// Passes returns how far the passes are.
-	Passes(ctx context.Context) (Passes, error)
+	// Progress returns how far the passes are.
+	Progress(ctx context.Context) (ReconcileProgress, error)
 }
 
-// Surveys reads many mappings, without changing or locking them.
-type Surveys interface {
-	// Unsettled returns up to limit mappings of which the provider may tell news, in the order of their sessions' ids and from the one
-	// after the given id on: those with somebody who was given a token, unless nothing can come of them any more.
-	Unsettled(ctx context.Context, after string, limit int) ([]domain.Mapping, error)
+// MappingSurvey reads many mappings, without changing or locking them.
+type MappingSurvey interface {
+	// ListActive returns up to limit mappings of which the provider may have news, in the order of their
+	// sessions' ids and from the one after the given id on: all but those of which nothing can come any
+	// more. A room may have people in it before a token was given, or a webhook came.
+	ListActive(ctx context.Context, after string, limit int) ([]domain.Mapping, error)
 
-	// Named returns the mappings of sessions, in any order; sessions that are not known are left out.
-	Named(ctx context.Context, sessionIDs []string) ([]domain.Mapping, error)
+	// ByIDs returns the mappings of sessions, in any order; sessions that are not known are left out.
+	ByIDs(ctx context.Context, sessionIDs []string) ([]domain.Mapping, error)
 
-	// Zombies returns which of the rooms belong to calls that are over, by session, unless they are to be deleted already.
-	Zombies(ctx context.Context, roomNames []string) ([]string, error)
+	// OrphanRooms returns which of the rooms belong to calls that are over, by session, unless they are to
+	// be deleted already.
+	OrphanRooms(ctx context.Context, roomNames []string) ([]string, error)
 }
 
-// MediaListings is what the provider says of rooms when it is asked. Any error wraps ErrUnavailable and is no answer.
+// RoomAnswer is what the provider says of one room: a listing, or the error with which it answers for
+// this room, which wraps ErrUnavailable and says nothing of the room.
+type RoomAnswer struct {
+	Listing domain.Listing
+	Err     error
+}
+
+// MediaListings is what the provider says of rooms when it is asked.
 type MediaListings interface {
-	// List asks for rooms by their names. A room that changed while it was asked for is left out.
-	List(ctx context.Context, roomNames []string) (map[string]domain.Listing, error)
+	// List asks for rooms by their names. A room that changed while it was asked for is left out. One
+	// room's error is that room's only; where the provider answers for none, List returns the error, which
+	// wraps ErrUnavailable.
+	List(ctx context.Context, roomNames []string) (map[string]RoomAnswer, error)
 
-	// Rooms returns the names of all rooms that there are.
+	// Rooms returns the names of all rooms that there are. Any error wraps ErrUnavailable and is no answer.
 	Rooms(ctx context.Context) ([]string, error)
 }

@@ -24,13 +24,16 @@ type RoomDeletions interface {
 	// Postpone has a room come up again after the given time, and counts the attempt.
 	Postpone(ctx context.Context, d RoomDeletion, after time.Duration) error
 
+	// Failing returns how many rooms are on the list of which so many attempts, or more, have failed.
+	Failing(ctx context.Context, attempts int) (int, error)
+
 	// Next returns how long it is until the next room's time comes, and false where there is none.
 	Next(ctx context.Context) (time.Duration, bool, error)
 }
 
 // MediaRooms are the rooms at the provider.
 type MediaRooms interface {
-	// Delete puts everybody out of a room and deletes it. A room that isn't there is no error. Any
-	// error wraps ErrUnavailable: try again.
+	// Delete puts everybody out of a room and deletes it. Errors: ErrNotFound where the provider says that
+	// there is no such room; any other one wraps ErrUnavailable: try again.
 	Delete(ctx context.Context, roomName string) error
 }

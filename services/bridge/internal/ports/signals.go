@@ -14,6 +14,9 @@ type Tally interface {
 	Window(outcome string)            // an attempt to end the windows of a session whose time is over
 	Reconciliation(outcome string)    // a pass over all rooms, and "completed" or "given_up"
 	Reconciled(ago time.Duration)     // how long ago the last pass was completed, by whichever replica
+	RoomsUnanswered(n int)            // for how many rooms the provider gave no answer when it was last asked
+	RoomsUndeleted(n int)             // how many rooms can't be deleted, after several attempts
+	ClockOffset(d time.Duration)      // how far the provider's clock is ahead of ours
 	Difference(kind string)           // a canonical event that was made because a listing showed what no webhook had told
 	EventMade(kind string)            // a canonical event that was stored for publishing
 	EmissionRefused(kind string)      // a canonical event that breaks its contract; a bug, and nothing was stored

@@ -10,7 +10,7 @@ import (
 // TokenGrant is what a token shall allow: one seat in one room, for some time.
 type TokenGrant struct {
 	RoomName    string
-	Seat        domain.Seat
+	Grant       domain.Grant
 	DisplayName string // "" where none was given
 	TTL         time.Duration
 }

@@ -13,8 +13,11 @@ import (
 	"github.com/callplane/callplane/services/bridge/internal/domain"
 )
 
+// Policy is how long the bridge waits in a rehearsal.
+var Policy = domain.Policy{Grace: Window, DepartureTimeout: 20 * time.Second, EmptyTimeout: 5 * time.Minute}
+
 const (
-	// Window is how long whoever is lost may take to come back.
+	// Window is how long a participant who is lost may take to come back.
 	Window = 30 * time.Second
 	// Interval is how often the server is asked for its listing.
 	Interval = 5 * time.Second
@@ -106,28 +109,48 @@ func Play(t testing.TB, m domain.Mapping, script []Happening, deliveries []Deliv
 		log = append(log, r.Events...)
 	}
 	for now, looked := script[0].At, script[0].At; now.Before(end); now = now.Add(time.Second) {
-		moment := domain.Moment{Now: now, Window: Window}
+		moment := domain.Moment{Now: now, Policy: Policy}
 		for len(deliveries) > 0 && !deliveries[0].At.After(now) {
 			note(m.Apply(deliveries[0].Fact, moment))
 			deliveries = deliveries[1:]
 		}
 		look := func(before domain.Missing, expire bool) domain.Missing {
-			next, result, missing := m.Inspect(
-				domain.Inspection{Listing: Listing(script, now), Revision: m.Revision(), Before: before, Expire: expire}, moment)
+			inspection := domain.Inspection{Listing: Listing(script, now), Revision: m.Revision(), Before: before, Expire: expire}
+			next, result, missing := m.Inspect(inspection, moment)
+			var asked []string
+			for len(result.Ask) > 0 {
+				asked = append(asked, result.Ask...)
+				inspection.Answers = answers(inspection.Listing, asked)
+				next, result, missing = m.Inspect(inspection, moment)
+			}
 			note(next, result)
 			return missing
 		}
 		if since := now.Sub(looked); since == Interval {
 			missing, looked = look(domain.Missing{}, false), now
-		} else if since == domain.SecondLook {
+		} else if since == domain.ConfirmDelay {
 			look(missing, false)
 		}
-		if next, open := m.NextDeadline(); open && !next.After(now) {
+		if next, open := m.NextCheckAt(); open && !next.After(now) {
 			look(domain.Missing{}, true)
 		}
 	}
 	require.Empty(t, deliveries, "a webhook came after the end")
 	return m, log, outcome(t, m, log)
+}
+
+// answers is what the server answers when it is asked for participants.
+func answers(room domain.Listing, identities []string) map[string]domain.Answer {
+	answers := map[string]domain.Answer{}
+	for _, identity := range identities {
+		answers[identity] = domain.Answer{Kind: domain.NotFound}
+	}
+	for _, p := range room.Participants {
+		if answers[p.Identity].Kind != 0 {
+			answers[p.Identity] = domain.Answer{Kind: domain.Found, Found: p}
+		}
+	}
+	return answers
 }
 
 func outcome(t testing.TB, m domain.Mapping, log []domain.Event) Outcome {

@@ -20,10 +20,10 @@ var start = time.Date(2026, 11, 23, 8, 0, 0, 0, time.UTC)
 func TestWebhooksDecideNothing(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		script := rehearsal.Script(rt, domain.RoomName(session), start)
-		_, _, want := rehearsal.Play(t, rehearsal.Admitted(t, session), script, rehearsal.Faithful(script))
+		told, _, want := rehearsal.Play(t, rehearsal.Admitted(t, session), script, rehearsal.Faithful(script))
 		_, _, silent := rehearsal.Play(t, rehearsal.Admitted(t, session), script, nil)
 		require.Equal(rt, want, silent, "without any webhook")
-		m, _, got := rehearsal.Play(t, rehearsal.Admitted(t, session), script, rehearsal.Disturb(rt, script))
+		_, _, got := rehearsal.Play(t, rehearsal.Admitted(t, session), script, rehearsal.Disturb(rt, script))
 		require.Equal(rt, want, got)
 
 		end := script[len(script)-1].At.Add(rehearsal.Silence)
@@ -39,9 +39,9 @@ func TestWebhooksDecideNothing(t *testing.T) {
 			if h.Fact == nil {
 				continue
 			}
-			again, result := m.Apply(h.Fact, domain.Moment{Now: end, Window: rehearsal.Window})
+			again, result := told.Apply(h.Fact, domain.Moment{Now: end, Policy: rehearsal.Policy})
 			require.Empty(rt, result.Events, "what comes once more says nothing")
-			m = again
+			told = again
 		}
 	})
 }

@@ -76,7 +76,7 @@ func (s *server) comeBack(within int) bool {
 	wait := time.Duration(back) * time.Second
 	if s.room.SID != "" && (back > within || wait > departure) {
 		s.now = s.now.Add(departure)
-		s.tell(domain.RoomFinished{Sighting: s.sighting()})
+		s.tell(domain.RoomFinished{Observation: s.observation()})
 		s.room.SID = ""
 		wait -= departure
 	}
@@ -97,7 +97,7 @@ func (s *server) wait(least, most int) {
 
 func (s *server) tell(f domain.Fact) { s.script = append(s.script, Happening{At: s.now, Fact: f}) }
 
-func (s *server) sighting() domain.Sighting { return domain.Sighting{Room: s.room, At: s.now} }
+func (s *server) observation() domain.Observation { return domain.Observation{Room: s.room, At: s.now} }
 
 func (s *server) sid(kind string) string {
 	s.sids++
@@ -117,7 +117,7 @@ func (s *server) join() {
 	}
 	if s.room.SID == "" {
 		s.room.SID, s.room.CreatedAt = s.sid("RM"), s.now
-		s.tell(domain.RoomStarted{Sighting: s.sighting()})
+		s.tell(domain.RoomStarted{Observation: s.observation()})
 	}
 	s.connect(rapid.SampledFrom(out).Draw(s.t, "who joins"))
 }
@@ -125,7 +125,7 @@ func (s *server) join() {
 func (s *server) connect(identity string) {
 	c := domain.Connection{Identity: identity, SID: s.sid("PA"), JoinedAt: s.now}
 	s.in[identity] = c
-	s.tell(domain.ParticipantJoined{Sighting: s.sighting(), Connection: c})
+	s.tell(domain.ParticipantJoined{Observation: s.observation(), Connection: c})
 }
 
 func (s *server) somebody() (domain.Connection, bool) {
@@ -147,7 +147,7 @@ func (s *server) leave(why events.LeaveReason) {
 	}
 	s.unpublish(c)
 	delete(s.in, c.Identity)
-	s.tell(domain.ParticipantLeft{Sighting: s.sighting(), Connection: c, Reason: why})
+	s.tell(domain.ParticipantLeft{Observation: s.observation(), Connection: c, Reason: why})
 }
 
 func (s *server) replace(how events.LeaveReason) {
@@ -156,7 +156,7 @@ func (s *server) replace(how events.LeaveReason) {
 		return
 	}
 	delete(s.tracks, c.Identity)
-	s.tell(domain.ParticipantLeft{Sighting: s.sighting(), Connection: c, Reason: how})
+	s.tell(domain.ParticipantLeft{Observation: s.observation(), Connection: c, Reason: how})
 	s.now = s.now.Add(time.Second)
 	s.connect(c.Identity)
 }
@@ -172,13 +172,13 @@ func (s *server) track() {
 	}
 	t := domain.Track{SID: s.sid("TR"), Kind: events.TrackAudio, Source: events.SourceMicrophone, PublishedAt: s.now}
 	s.tracks[c.Identity] = t
-	s.tell(domain.TrackPublished{Sighting: s.sighting(), Connection: c, Track: t})
+	s.tell(domain.TrackPublished{Observation: s.observation(), Connection: c, Track: t})
 }
 
 func (s *server) unpublish(c domain.Connection) {
 	if t, publishes := s.tracks[c.Identity]; publishes {
 		delete(s.tracks, c.Identity)
-		s.tell(domain.TrackUnpublished{Sighting: s.sighting(), Connection: c, Track: t})
+		s.tell(domain.TrackUnpublished{Observation: s.observation(), Connection: c, Track: t})
 	}
 }
 
@@ -200,7 +200,7 @@ func Admitted(t testing.TB, session string) domain.Mapping {
 	t.Helper()
 	m := domain.New(session)
 	for _, user := range []string{"alice", "bob", "carol"} {
-		admitted, _, err := m.Admit(domain.Admission{UserID: user, Role: events.RoleParticipant, SessionVersion: 1})
+		admitted, _, err := m.Admit(domain.GrantRequest{UserID: user, Role: events.RoleParticipant, SessionVersion: 1})
 		if err != nil {
 			t.Fatal(err)
 		}

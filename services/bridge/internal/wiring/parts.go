@@ -41,7 +41,7 @@ const (
 
 const (
 	probeInterval    = 10 * time.Second
-	windowsPoll      = time.Second
+	checksPoll       = time.Second
 	providerPoll     = 5 * time.Second // of the lists of what the provider is still to be told
 	receiptsInterval = time.Hour
 	mappingsInterval = time.Hour
@@ -134,15 +134,17 @@ func newRelay(db *gorm.DB, p *rabbitmq.Publisher, name replica, log *slog.Logger
 	return outbox.NewRelay(outbox.Options{DB: db, Publisher: p, Holder: string(name), Logger: log, Registry: registerer})
 }
 
-// newNudges rings the windows' bell, not the use case itself, which has nudges of its own.
-func newNudges(deletions *app.DeleteRooms, standings *app.EnforceStandings, windows *app.Bell) ports.Nudges {
-	return ports.Nudges{DeleteRooms: deletions.Wake, Enforce: standings.Wake, Expire: windows.Wake}
+// newNudges rings the bell of the room checks, not the use case itself, which has nudges of its own.
+func newNudges(deletions *app.DeleteRooms, permissions *app.SyncPermissions, checks *app.Bell) ports.Nudges {
+	return ports.Nudges{DeleteRooms: deletions.Wake, Enforce: permissions.Wake, Expire: checks.Wake}
 }
 
 func newBell() *app.Bell { return &app.Bell{} }
 
-func newInspect(s Settings, m ports.Mappings, tally ports.Tally, nudges ports.Nudges) app.Inspect {
-	return app.Inspect{Mappings: m, Tally: tally, Nudges: nudges, Now: time.Now, Window: s.LiveKit.ReconnectWindow}
+func newInspect(s Settings, m ports.Mappings, participants ports.MediaParticipants, tally ports.Tally, nudges ports.Nudges) app.Inspect {
+	return app.Inspect{
+		Mappings: m, Participants: participants, Tally: tally, Nudges: nudges, Now: time.Now, Policy: s.LiveKit.policy(),
+	}
 }
 
 // seen is what the use cases need that compare what is stored with LiveKit.
@@ -158,28 +160,42 @@ type seen struct {
 	Log      *slog.Logger
 }
 
-func newExpireWindows(in seen, windows ports.Windows, bell *app.Bell, reconcile *app.Reconcile) *app.ExpireWindows {
-	return &app.ExpireWindows{
-		Bell: bell, List: windows, Reader: in.Reader, Media: in.Media, Inspect: in.Inspect, Tally: in.Tally, Log: in.Log,
-		Poll: windowsPoll, Ready: reconcile.Ready,
+func newCheckRooms(in seen, checks ports.RoomChecks, bell *app.Bell) *app.CheckRooms {
+	return &app.CheckRooms{
+		Bell: bell, List: checks, Reader: in.Reader, Media: in.Media, Inspect: in.Inspect, Tally: in.Tally, Log: in.Log,
+		Poll: checksPoll,
 	}
 }
 
-func newReconcile(s Settings, in seen, turns ports.Turns, surveys ports.Surveys, name replica) *app.Reconcile {
+func newReconcile(s Settings, in seen, lease ports.ReconcileLease, survey ports.MappingSurvey, name replica) *app.Reconcile {
 	return &app.Reconcile{
-		Turns: turns, Surveys: surveys, Mappings: in.Mappings, Media: in.Media, Inspect: in.Inspect, Tally: in.Tally,
-		Nudges: in.Nudges, Log: in.Log, Holder: string(name), Interval: s.LiveKit.Reconcile,
+		Lease: lease, Survey: survey, Mappings: in.Mappings, Media: in.Media, Inspect: in.Inspect, Tally: in.Tally,
+		Nudges: in.Nudges, Log: in.Log, Holder: string(name), Interval: s.LiveKit.Reconcile, Liveness: s.LiveKit.liveness(),
 	}
 }
 
-func newDeleteRooms(list ports.RoomDeletions, rooms ports.MediaRooms, tally ports.Tally, log *slog.Logger) *app.DeleteRooms {
-	return &app.DeleteRooms{Deletions: list, Rooms: rooms, Tally: tally, Log: log, Poll: providerPoll}
+// provider is LiveKit, as the use cases need it that hold it to what is desired.
+type provider struct {
+	fx.In
+
+	Rooms        ports.MediaRooms
+	Participants ports.MediaParticipants
+	Media        ports.MediaListings
+	Tally        ports.Tally
+	Log          *slog.Logger
 }
 
-func newEnforceStandings(
-	list ports.Enforcements, participants ports.MediaParticipants, tally ports.Tally, log *slog.Logger,
-) *app.EnforceStandings {
-	return &app.EnforceStandings{List: list, Participants: participants, Tally: tally, Log: log, Poll: providerPoll}
+func newDeleteRooms(list ports.RoomDeletions, reader ports.MappingReader, in provider) *app.DeleteRooms {
+	return &app.DeleteRooms{
+		Deletions: list, Rooms: in.Rooms, Media: in.Media, Participants: in.Participants, Reader: reader, Tally: in.Tally, Log: in.Log,
+		Poll: providerPoll,
+	}
+}
+
+func newSyncPermissions(list ports.PermissionSyncs, in provider) *app.SyncPermissions {
+	return &app.SyncPermissions{
+		List: list, Participants: in.Participants, Media: in.Media, Tally: in.Tally, Log: in.Log, Poll: providerPoll,
+	}
 }
 
 func newRooms(lifecycle fx.Lifecycle, s Settings) *livekit.Rooms {
@@ -198,7 +214,9 @@ func newProbe(rooms *livekit.Rooms, tally ports.Tally, reconcile *app.Reconcile,
 		}
 		away = !reachable
 	}
-	return livekit.NewProbe(rooms.Ping, report, log, probeInterval)
+	return livekit.NewProbe(livekit.ProbeConfig{
+		Ping: rooms.Ping, ClockOffset: rooms.ClockOffset, Reachable: report, Offset: tally.ClockOffset, Log: log, Interval: probeInterval,
+	})
 }
 
 func newTokens(s Settings) *livekit.Tokens {
@@ -221,15 +239,15 @@ func newWebhooks(reader ports.WebhookReader, handle app.HandleWebhook, tally por
 }
 
 func newHandleWebhook(s Settings, m ports.Mappings, tally ports.Tally, nudges ports.Nudges) app.HandleWebhook {
-	return app.HandleWebhook{Mappings: m, Tally: tally, Nudges: nudges, Now: time.Now, Window: s.LiveKit.ReconnectWindow}
+	return app.HandleWebhook{Mappings: m, Tally: tally, Nudges: nudges, Now: time.Now, Policy: s.LiveKit.policy()}
 }
 
 func newIssueToken(m ports.Mappings, tokens ports.Tokens, tally ports.Tally, nudges ports.Nudges) app.IssueToken {
 	return app.IssueToken{Mappings: m, Tokens: tokens, Tally: tally, Nudges: nudges}
 }
 
-func newShowPresence(rooms ports.MediaPresence, m ports.MappingReader, tally ports.Tally) app.ShowPresence {
-	return app.ShowPresence{Rooms: rooms, Mappings: m, Tally: tally}
+func newShowPresence(rooms ports.MediaPresence, in provider, m ports.MappingReader) app.ShowPresence {
+	return app.ShowPresence{Rooms: rooms, Participants: in.Participants, Mappings: m, Tally: in.Tally}
 }
 
 func newApplySessionEvent(m ports.Mappings, tally ports.Tally, nudges ports.Nudges) app.ApplySessionEvent {

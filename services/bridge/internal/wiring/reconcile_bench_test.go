@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -44,20 +45,7 @@ INSERT INTO tracks (session_id, identity, track_sid, kind, source, name, mime_ty
 func BenchmarkWebhooksDuringReconciliation(b *testing.B) {
 	a := newAlone(b)
 	stop := a.start(b, "RECONCILE_INTERVAL=0")
-	ids, start := make([]string, benchedMappings), time.Now().UTC().Truncate(time.Millisecond)
-	recorded := templates(b)
-	calls := make([][][]webhook, benchedMappings)
-	for n := range ids {
-		ids[n] = newSession(b)
-		calls[n] = bursts(b, recorded, ids[n], start, 2)
-		for _, w := range calls[n][0] {
-			a.livekit.told(w.event)
-		}
-	}
-	encoded, err := json.Marshal(ids)
-	require.NoError(b, err)
-	require.NoError(b, a.db.Exec(seedCalls, map[string]any{"ids": string(encoded), "start": start}).Error)
-	require.NoError(b, a.db.Exec("ANALYZE").Error)
+	ids, calls := a.seed(b)
 	b.ResetTimer()
 
 	a.tell(b, calls, 1, "alone-")
@@ -82,6 +70,55 @@ func BenchmarkWebhooksDuringReconciliation(b *testing.B) {
 		require.Equal(b, want, a.sessions.types(id))
 	}
 	require.Equal(b, toldRooms*len(want), a.count(`SELECT count(*) FROM outbox`), "a comparison that finds nothing says nothing")
+}
+
+// seed has ten thousand calls go on, in the database and at LiveKit, and returns their sessions and the webhooks that each has still to come.
+func (a *alone) seed(b *testing.B) (ids []string, calls [][][]webhook) {
+	b.Helper()
+	start := time.Now().UTC().Truncate(time.Millisecond)
+	ids, calls = make([]string, benchedMappings), make([][][]webhook, benchedMappings)
+	recorded := templates(b)
+	for n := range ids {
+		ids[n] = newSession(b)
+		calls[n] = bursts(b, recorded, ids[n], start, 2)
+		for _, w := range calls[n][0] {
+			a.livekit.told(w.event)
+		}
+	}
+	encoded, err := json.Marshal(ids)
+	require.NoError(b, err)
+	require.NoError(b, a.db.Exec(seedCalls, map[string]any{"ids": string(encoded), "start": start}).Error)
+	require.NoError(b, a.db.Exec("ANALYZE").Error)
+	return ids, calls
+}
+
+// BenchmarkBrokenRooms tells how old the last look at each healthy room is while LiveKit answers errors for one room in a hundred of ten
+// thousand, and calls are compared each 15 s. It is one run, however long -benchtime is.
+func BenchmarkBrokenRooms(b *testing.B) {
+	a := newAlone(b)
+	stop := a.start(b, "RECONCILE_INTERVAL=0")
+	ids, _ := a.seed(b)
+	stop()
+	for n := 0; n < len(ids); n += 100 {
+		a.livekit.breakRooms("call-" + ids[n])
+	}
+	b.ResetTimer()
+	a.start(b, "RECONCILE_INTERVAL=15s")
+	var worst []time.Duration // the oldest looks, just before each pass is completed
+	completed := 0
+	for range 4 {
+		completed = a.compared(b, completed)
+		if ages := a.livekit.ages(); completed > 1 {
+			worst = append(worst, ages[len(ages)-1])
+		}
+	}
+	ages := a.livekit.ages()
+	b.ReportMetric(ages[len(ages)/2].Seconds(), "s-age-p50")
+	b.ReportMetric(ages[len(ages)*99/100].Seconds(), "s-age-p99")
+	b.ReportMetric(slices.Max(worst).Seconds(), "s-age-max")
+	b.ReportMetric(0, "ns/op")
+	require.Len(b, ages, benchedMappings*99/100)
+	require.Zero(b, a.count(`SELECT count(*) FROM outbox`), "a comparison that finds nothing emits nothing")
 }
 
 // compared returns how many comparisons are completed, when there are more than so many.

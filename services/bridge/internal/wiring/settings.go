@@ -9,6 +9,7 @@ import (
 
 	"github.com/callplane/callplane/contracts/topology"
 	"github.com/callplane/callplane/libs/config"
+	"github.com/callplane/callplane/services/bridge/internal/domain"
 )
 
 // minSecret is how long a LiveKit API secret must be, in bytes: shorter ones can be guessed from a token.
@@ -53,9 +54,10 @@ type LiveKitSettings struct {
 	APISecret        config.Secret `env:"LIVEKIT_API_SECRET,required" help:"secret of LIVEKIT_API_KEY, at least 32 bytes"`
 	WebhookKeys      config.Secret `env:"LIVEKIT_WEBHOOK_KEYS" help:"more keys that webhooks may be signed with, for rotation: 'key: secret' pairs, by comma or line"`
 	DepartureTimeout time.Duration `env:"ROOM_DEPARTURE_TIMEOUT" envDefault:"20s" help:"how long a room stays after the last one has left"`
-	EmptyTimeout     time.Duration `env:"ROOM_EMPTY_TIMEOUT" envDefault:"5m" help:"how long a room stays that nobody has joined"`
+	EmptyTimeout     time.Duration `env:"ROOM_EMPTY_TIMEOUT" envDefault:"5m" help:"how long a room stays without a member: one that has not been joined, or that only strangers, agents and recorders are in"`
 	ReconnectWindow  time.Duration `env:"RECONNECT_WINDOW" envDefault:"30s" help:"how long somebody who was lost may take to come back"`
 	Reconcile        time.Duration `env:"RECONCILE_INTERVAL" envDefault:"15s" help:"how often all calls are compared with LiveKit; 0 turns it off"`
+	LivenessTimeout  time.Duration `env:"LIVENESS_TIMEOUT" envDefault:"0s" help:"how long a participant may be listed without a sign of life before LiveKit is asked for them; 0: four times RECONNECT_WINDOW"`
 }
 
 // LogSettings say how the service logs.
@@ -99,6 +101,21 @@ func (s *Settings) Validate() []config.Problem {
 	return problems
 }
 
+// policy is how long the bridge waits.
+func (l LiveKitSettings) policy() domain.Policy {
+	return domain.Policy{Grace: l.ReconnectWindow, DepartureTimeout: l.DepartureTimeout, EmptyTimeout: l.EmptyTimeout}
+}
+
+// windowsToLiveness is how many reconnect windows a participant may be listed without a sign of life.
+const windowsToLiveness = 4
+
+func (l LiveKitSettings) liveness() time.Duration {
+	if l.LivenessTimeout == 0 {
+		return windowsToLiveness * l.ReconnectWindow
+	}
+	return l.LivenessTimeout
+}
+
 func (l LiveKitSettings) checkTimes(bad func(name, reason string)) {
 	for name, d := range map[string]time.Duration{"ROOM_DEPARTURE_TIMEOUT": l.DepartureTimeout, "ROOM_EMPTY_TIMEOUT": l.EmptyTimeout} {
 		if d < time.Second || d > 24*time.Hour {
@@ -107,6 +124,9 @@ func (l LiveKitSettings) checkTimes(bad func(name, reason string)) {
 	}
 	if w := l.ReconnectWindow; w < time.Second || w > time.Hour {
 		bad("RECONNECT_WINDOW", "must be from 1s to 1h")
+	}
+	if t := l.LivenessTimeout; t != 0 && t < time.Second || t > 24*time.Hour {
+		bad("LIVENESS_TIMEOUT", "must be from 1s to 24h, or 0 for four times RECONNECT_WINDOW")
 	}
 	if i := l.Reconcile; i != 0 && i < time.Second || i > time.Hour {
 		bad("RECONCILE_INTERVAL", "must be from 1s to 1h, or 0 for never")

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/livekit/protocol/livekit"
 	"github.com/twitchtv/twirp"
@@ -25,11 +26,14 @@ type standIn struct {
 	rooms map[string]*livekit.Room
 	in    map[string][]*livekit.ParticipantInfo // by room
 	calls int
+
+	broken map[string]bool      // rooms that it answers errors for
+	looked map[string]time.Time // when the people of a room were listed last
 }
 
 func newStandIn(t testing.TB) *standIn {
 	t.Helper()
-	s := &standIn{rooms: map[string]*livekit.Room{}, in: map[string][]*livekit.ParticipantInfo{}}
+	s := &standIn{rooms: map[string]*livekit.Room{}, in: map[string][]*livekit.ParticipantInfo{}, broken: map[string]bool{}, looked: map[string]time.Time{}}
 	server := httptest.NewServer(livekit.NewRoomServiceServer(s))
 	t.Cleanup(server.Close)
 	s.url = server.URL
@@ -85,7 +89,46 @@ func (s *standIn) ListParticipants(_ context.Context, r *livekit.ListParticipant
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.calls++
+	if s.broken[r.GetRoom()] {
+		return nil, twirp.Unavailable.Error("the node of room " + r.GetRoom() + " is away")
+	}
+	s.looked[r.GetRoom()] = time.Now()
 	return &livekit.ListParticipantsResponse{Participants: s.in[r.GetRoom()]}, nil
+}
+
+func (s *standIn) UpdateParticipant(_ context.Context, r *livekit.UpdateParticipantRequest) (*livekit.ParticipantInfo, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.calls++
+	for _, p := range s.in[r.GetRoom()] {
+		if p.GetIdentity() == r.GetIdentity() {
+			return p, nil
+		}
+	}
+	return nil, twirp.NotFoundError("there is no participant " + r.GetIdentity())
+}
+
+// breakRooms has it answer errors for rooms.
+func (s *standIn) breakRooms(names ...string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, name := range names {
+		s.broken[name] = true
+	}
+}
+
+// ages tells how long ago the people of each healthy room were listed, the shortest time first.
+func (s *standIn) ages() []time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var ages []time.Duration
+	for name := range s.rooms {
+		if !s.broken[name] {
+			ages = append(ages, time.Since(s.looked[name]))
+		}
+	}
+	slices.Sort(ages)
+	return ages
 }
 
 func (s *standIn) DeleteRoom(_ context.Context, r *livekit.DeleteRoomRequest) (*livekit.DeleteRoomResponse, error) {

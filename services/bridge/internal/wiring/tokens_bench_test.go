@@ -34,7 +34,7 @@ func BenchmarkTokenCommands(b *testing.B) {
 		testkit.Measure(b, 1, "tokens/s", func(n int) error {
 			session := sessions[n%len(sessions)]
 			_, _, _, err := tokens.Issue(ports.TokenGrant{
-				RoomName: domain.RoomName(session), Seat: domain.Seat{Identity: "alice#default", UserID: "alice", Role: events.RoleHost}, TTL: time.Minute,
+				RoomName: domain.RoomName(session), Grant: domain.Grant{Identity: "alice#default", UserID: "alice", Role: events.RoleHost}, TTL: time.Minute,
 			})
 			return err
 		})

@@ -44,8 +44,8 @@ func Options(s Settings, b Build) fx.Option {
 		fx.Provide(
 			openDatabase, newGate,
 			fx.Annotate(newStore, fx.As(new(ports.Mappings)), fx.As(new(ports.MappingReader)), fx.As(new(ports.OldMappings)),
-				fx.As(new(ports.RoomDeletions)), fx.As(new(ports.Enforcements)), fx.As(new(ports.Receipts)),
-				fx.As(new(ports.Windows)), fx.As(new(ports.Turns)), fx.As(new(ports.Surveys))),
+				fx.As(new(ports.RoomDeletions)), fx.As(new(ports.PermissionSyncs)), fx.As(new(ports.Receipts)),
+				fx.As(new(ports.RoomChecks)), fx.As(new(ports.ReconcileLease)), fx.As(new(ports.MappingSurvey))),
 			fx.Annotate(func(r prometheus.Registerer) *metrics.Tally { return metrics.NewTally(r) }, fx.As(new(ports.Tally))),
 			fx.Annotate(newRooms, fx.As(fx.Self()), fx.As(new(ports.MediaRooms)), fx.As(new(ports.MediaParticipants)), fx.As(new(ports.MediaPresence)),
 				fx.As(new(ports.MediaListings))),
@@ -54,8 +54,8 @@ func Options(s Settings, b Build) fx.Option {
 			newProbe, newConnections, newPublisher, newRelay, newBell, newNudges,
 		),
 		// The use cases.
-		fx.Provide(newHandleWebhook, newIssueToken, newShowPresence, newApplySessionEvent, newDeleteRooms, newEnforceStandings,
-			newInspect, newReconcile, newExpireWindows, newForgetting),
+		fx.Provide(newHandleWebhook, newIssueToken, newShowPresence, newApplySessionEvent, newDeleteRooms, newSyncPermissions,
+			newInspect, newReconcile, newCheckRooms, newForgetting),
 		// What comes in.
 		fx.Provide(newWebhooks),
 
@@ -97,8 +97,8 @@ type intake struct {
 
 	Connections connections
 	Deletions   *app.DeleteRooms
-	Standings   *app.EnforceStandings
-	Windows     *app.ExpireWindows
+	Permissions *app.SyncPermissions
+	Checks      *app.CheckRooms
 	Reconcile   *app.Reconcile
 	Old         forgetting
 	Probe       *livekit.Probe
@@ -109,8 +109,8 @@ type intake struct {
 func runIntake(lifecycle fx.Lifecycle, stopper fx.Shutdowner, in intake, log *slog.Logger) {
 	probe := &background{name: "probe", log: log, stopper: stopper, work: []func(context.Context) error{forever(in.Probe.Run)}}
 	work := &background{name: "intake", ready: in.Gate.Opened(), log: log, stopper: stopper, work: []func(context.Context) error{
-		in.Connections.consume.Run, in.Connections.commands.Run, forever(in.Deletions.Run), forever(in.Standings.Run),
-		forever(in.Windows.Run), forever(in.Reconcile.Run),
+		in.Connections.consume.Run, in.Connections.commands.Run, forever(in.Deletions.Run), forever(in.Permissions.Run),
+		forever(in.Checks.Run), forever(in.Reconcile.Run),
 	}}
 	for _, old := range in.Old {
 		work.work = append(work.work, forever(old.Run))

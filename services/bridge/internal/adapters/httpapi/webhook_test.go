@@ -41,20 +41,23 @@ func (f *fake) Do(_ context.Context, w ports.Webhook) error {
 	return f.handleErr
 }
 
-func (f *fake) Refused(reason string)  { f.refused = append(f.refused, reason) }
-func (*fake) Webhook(_, _ string)      {}
-func (*fake) Token(string)             {}
-func (*fake) Presence(string)          {}
-func (*fake) SessionEvent(string)      {}
-func (*fake) RoomDeletion(string)      {}
-func (*fake) Enforcement(_, _ string)  {}
-func (*fake) Window(string)            {}
-func (*fake) Reconciliation(string)    {}
-func (*fake) Reconciled(time.Duration) {}
-func (*fake) Difference(string)        {}
-func (*fake) EventMade(string)         {}
-func (*fake) EmissionRefused(string)   {}
-func (*fake) ProviderReachable(bool)   {}
+func (f *fake) Refused(reason string)   { f.refused = append(f.refused, reason) }
+func (*fake) Webhook(_, _ string)       {}
+func (*fake) Token(string)              {}
+func (*fake) Presence(string)           {}
+func (*fake) SessionEvent(string)       {}
+func (*fake) RoomDeletion(string)       {}
+func (*fake) Enforcement(_, _ string)   {}
+func (*fake) Window(string)             {}
+func (*fake) Reconciliation(string)     {}
+func (*fake) Reconciled(time.Duration)  {}
+func (*fake) Difference(string)         {}
+func (*fake) EventMade(string)          {}
+func (*fake) EmissionRefused(string)    {}
+func (*fake) ProviderReachable(bool)    {}
+func (*fake) RoomsUnanswered(int)       {}
+func (*fake) RoomsUndeleted(int)        {}
+func (*fake) ClockOffset(time.Duration) {}
 
 // post sends a body to an engine with the route, and returns the answer and the log.
 func (f *fake) post(t *testing.T, open bool, body []byte) (*httptest.ResponseRecorder, string) {

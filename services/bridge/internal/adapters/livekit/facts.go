@@ -11,37 +11,43 @@ import (
 )
 
 func roomStarted(e *lkproto.WebhookEvent) domain.Fact {
-	return domain.RoomStarted{Sighting: sighting(e)}
+	return domain.RoomStarted{Observation: observation(e)}
 }
 
 func roomFinished(e *lkproto.WebhookEvent) domain.Fact {
-	return domain.RoomFinished{Sighting: sighting(e)}
+	return domain.RoomFinished{Observation: observation(e)}
 }
 
 func participantJoined(e *lkproto.WebhookEvent) domain.Fact {
-	return domain.ParticipantJoined{Sighting: sighting(e), Connection: connection(e.GetParticipant())}
+	return domain.ParticipantJoined{Observation: observation(e), Connection: connection(e.GetParticipant())}
 }
 
-func participantLeft(e *lkproto.WebhookEvent) domain.Fact {
+func participantLeft(e *lkproto.WebhookEvent) domain.Fact { return left(e, false) }
+
+func connectionAborted(e *lkproto.WebhookEvent) domain.Fact { return left(e, true) }
+
+func left(e *lkproto.WebhookEvent, aborted bool) domain.Fact {
 	reason, known := leaveReasons[e.GetParticipant().GetDisconnectReason()]
 	if !known {
 		reason = events.LeaveUnknown
 	}
-	return domain.ParticipantLeft{Sighting: sighting(e), Connection: connection(e.GetParticipant()), Reason: reason}
+	return domain.ParticipantLeft{
+		Observation: observation(e), Connection: connection(e.GetParticipant()), Reason: reason, Aborted: aborted,
+	}
 }
 
 func trackPublished(e *lkproto.WebhookEvent) domain.Fact {
-	return domain.TrackPublished{Sighting: sighting(e), Connection: connection(e.GetParticipant()), Track: track(e.GetTrack())}
+	return domain.TrackPublished{Observation: observation(e), Connection: connection(e.GetParticipant()), Track: track(e.GetTrack())}
 }
 
 func trackUnpublished(e *lkproto.WebhookEvent) domain.Fact {
-	return domain.TrackUnpublished{Sighting: sighting(e), Connection: connection(e.GetParticipant()), Track: track(e.GetTrack())}
+	return domain.TrackUnpublished{Observation: observation(e), Connection: connection(e.GetParticipant()), Track: track(e.GetTrack())}
 }
 
-// sighting reads room and time. Times inside the room are finer than the webhook's own, which is in
-// whole seconds.
-func sighting(e *lkproto.WebhookEvent) domain.Sighting {
-	return domain.Sighting{Room: roomRef(e.GetRoom()), At: firstInstant(time.Unix(e.GetCreatedAt(), 0))}
+// observation reads room and time. Times inside the room are finer than the webhook's own, which is
+// in whole seconds.
+func observation(e *lkproto.WebhookEvent) domain.Observation {
+	return domain.Observation{Room: roomRef(e.GetRoom()), At: firstInstant(time.Unix(e.GetCreatedAt(), 0))}
 }
 
 func roomRef(room *lkproto.Room) domain.RoomRef {

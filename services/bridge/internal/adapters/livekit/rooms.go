@@ -3,97 +3,134 @@ package livekit
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"time"
 
 	lkproto "github.com/livekit/protocol/livekit"
 	lksdk "github.com/livekit/server-sdk-go/v2"
-	"github.com/twitchtv/twirp"
 
+	"github.com/callplane/callplane/contracts/events"
 	"github.com/callplane/callplane/libs/config"
 	"github.com/callplane/callplane/services/bridge/internal/domain"
 	"github.com/callplane/callplane/services/bridge/internal/ports"
 )
 
-// callTimeout bounds one call to LiveKit's server API.
+// callTimeout bounds one call to LiveKit's server API. LiveKit takes less to find out that no node
+// answers for a participant (noResponseText), and the SDK tries calls that have more time than this
+// again in other regions, with as much time for each.
 const callTimeout = 5 * time.Second
 
 // SDKVersion is the version of LiveKit's SDK. The server does not tell its own by its API.
 const SDKVersion = lksdk.Version
 
-// Rooms are the rooms of a LiveKit server, by its RoomService API.
-type Rooms struct{ client *lksdk.RoomServiceClient }
+// Rooms are the rooms of a LiveKit server, by its RoomService API
+// (https://docs.livekit.io/reference/other/roomservice-api/). It is safe for concurrent use.
+type Rooms struct {
+	client *lksdk.RoomServiceClient
+	clock  clock
+}
 
 var (
 	_ ports.MediaRooms        = (*Rooms)(nil)
 	_ ports.MediaParticipants = (*Rooms)(nil)
 )
 
-// NewRooms returns the rooms of the server at apiURL (http, https, ws or wss).
+// NewRooms returns the rooms of the server at apiURL (http, https, ws or wss), which trusts the
+// key.
 func NewRooms(apiURL, apiKey string, apiSecret config.Secret) *Rooms {
-	return &Rooms{client: lksdk.NewRoomServiceClient(apiURL, apiKey, apiSecret.Reveal())}
+	return &Rooms{client: lksdk.NewRoomServiceClient(apiURL, apiKey, apiSecret.Reveal()), clock: newClock(apiURL)}
 }
 
-// Delete implements ports.MediaRooms.
+// Delete implements ports.MediaRooms. A room in LiveKit's store whose node is gone can't be deleted:
+// creating it once more gives it to a node that lives, which deletes it at the next attempt.
 func (r *Rooms) Delete(ctx context.Context, roomName string) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	_, err := r.client.DeleteRoom(ctx, &lkproto.DeleteRoomRequest{Room: roomName})
-	if settled(err) {
-		return nil
+	if nodeIsGone(err) {
+		_, created := r.client.CreateRoom(ctx, &lkproto.CreateRoomRequest{Name: roomName})
+		err = errors.Join(err, noAnswer("giving the room to another node", created))
 	}
-	return fmt.Errorf("deleting room %s: %w: %w", roomName, ports.ErrUnavailable, err)
+	return failure("deleting room "+roomName, err)
 }
 
-// settled says whether the server did what it was asked, or had nothing to do it to.
-func settled(err error) bool {
-	var answer twirp.Error
-	return err == nil || errors.As(err, &answer) && answer.Code() == twirp.NotFound
-}
-
-// revokeNone leaves every token as valid as it is. A server that revokes tokens would otherwise refuse also
-// those of the next minute, and with them somebody who is invited again; who comes back without being
-// invited is put out again.
+// revokeNone leaves every token as valid as it is. A server that revokes tokens would otherwise
+// refuse also those of the next minute, and with them a member who is invited again; one who comes
+// back without being invited is put out again.
 const revokeNone = 1
 
 // Remove implements ports.MediaParticipants.
 func (r *Rooms) Remove(ctx context.Context, roomName, identity string) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	_, err := r.client.RemoveParticipant(ctx, &lkproto.RoomParticipantIdentity{Room: roomName, Identity: identity, RevokeTokenTs: revokeNone})
-	if settled(err) {
-		return nil
-	}
-	return fmt.Errorf("removing %s from room %s: %w: %w", identity, roomName, ports.ErrUnavailable, err)
+	_, err := r.client.RemoveParticipant(ctx, &lkproto.RoomParticipantIdentity{
+		Room: roomName, Identity: identity, RevokeTokenTs: revokeNone,
+	})
+	return failure("removing "+named(identity)+" from room "+roomName, err)
 }
 
-// SetRole implements ports.MediaParticipants. Tracks that the role does not allow are taken down by the server.
-func (r *Rooms) SetRole(ctx context.Context, roomName string, s domain.Standing) error {
+// SetRole implements ports.MediaParticipants. The server takes down tracks that the role does not
+// allow.
+func (r *Rooms) SetRole(ctx context.Context, roomName string, desired domain.DesiredPermission) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	about, err := about(s.UserID, s.Role)
+	about, err := about(desired.UserID, desired.Role)
 	if err != nil {
 		return err
 	}
 	_, err = r.client.UpdateParticipant(ctx, &lkproto.UpdateParticipantRequest{
-		Room: roomName, Identity: s.Identity, Metadata: about, Permission: grant(roomName, s.Role).ToPermission(),
+		Room: roomName, Identity: desired.Identity, Metadata: about, Permission: grant(roomName, desired.Role).ToPermission(),
 	})
-	if settled(err) {
-		return nil
-	}
-	return fmt.Errorf("changing the rights of %s in room %s: %w: %w", s.Identity, roomName, ports.ErrUnavailable, err)
+	return failure("changing the rights of "+named(desired.Identity)+" in room "+roomName, err)
 }
 
-// Ping asks the server for next to nothing: it fails where the server is away or our key is not good.
-func (r *Rooms) Ping(ctx context.Context) error {
+// Ask implements ports.MediaParticipants by an update with nothing to change: the node that holds
+// the participant answers it with the participant, while the calls that only read answer from
+// LiveKit's store.
+func (r *Rooms) Ask(ctx context.Context, roomName, identity string) (domain.Answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	if _, err := r.client.ListRooms(ctx, &lkproto.ListRoomsRequest{Names: []string{"callplane-ping"}}); err != nil {
-		return fmt.Errorf("asking LiveKit: %w: %w", ports.ErrUnavailable, err)
+	info, err := r.client.UpdateParticipant(ctx, &lkproto.UpdateParticipantRequest{Room: roomName, Identity: identity})
+	if noResponse(err) {
+		return domain.Answer{Kind: domain.NoResponse}, nil
 	}
-	return nil
+	err = failure("asking for "+named(identity)+" in room "+roomName, err)
+	if errors.Is(err, ports.ErrNotFound) {
+		return domain.Answer{Kind: domain.NotFound}, nil
+	}
+	if err != nil {
+		return domain.Answer{}, err
+	}
+	if hasLeft(info) {
+		return domain.Answer{Kind: domain.NotFound}, nil
+	}
+	return domain.Answer{Kind: domain.Found, Found: listed(info)}, nil
 }
 
-// Close gives back the connections that the SDK keeps open.
-func (r *Rooms) Close() { http.DefaultClient.CloseIdleConnections() }
+// named returns an identity for an error: one that is not ours may be as long as a URL.
+func named(identity string) string { return events.Bounded(identity, domain.MaxIdentity) }
+
+// notOurs is the name of a room that no session has.
+const notOurs = "callplane-ping"
+
+// Ping asks the server for next to nothing. Errors wrap ports.ErrUnavailable: the server doesn't
+// answer, or it refuses the key or the time of the request, which is ports.ErrRefused as well.
+func (r *Rooms) Ping(ctx context.Context) error { return r.ping(ctx, callTimeout) }
+
+func (r *Rooms) ping(ctx context.Context, timeout time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	_, err := r.client.ListRooms(ctx, &lkproto.ListRoomsRequest{Names: []string{notOurs}})
+	return noAnswer("asking LiveKit", err)
+}
+
+// ClockOffset returns how far the clock of the server, or of a proxy before it, is ahead of ours,
+// within a second, and false where there is no answer with a time.
+func (r *Rooms) ClockOffset(ctx context.Context) (time.Duration, bool) { return r.clock.offset(ctx) }
+
+// Close gives back the connections that are kept open. The SDK has none of its own: it uses those
+// of http.DefaultTransport.
+func (r *Rooms) Close() {
+	http.DefaultClient.CloseIdleConnections()
+	r.clock.client.CloseIdleConnections()
+}

@@ -40,8 +40,10 @@ type server struct {
 	admin  *lksdk.RoomServiceClient
 }
 
-func newServer(t *testing.T) server {
-	s := testkit.LiveKit(t, "")
+func newServer(t *testing.T) server { return clientOf(t, testkit.LiveKit(t, "")) }
+
+func clientOf(t *testing.T, s *testkit.LiveKitServer) server {
+	t.Helper()
 	rooms := livekit.NewRooms(s.URL, s.APIKey, config.Secret(s.APISecret))
 	t.Cleanup(rooms.Close)
 	return server{
@@ -56,7 +58,7 @@ func newServer(t *testing.T) server {
 func (s server) issue(t *testing.T, room, user string, role events.Role) string {
 	t.Helper()
 	token, _, _, err := s.tokens.Issue(ports.TokenGrant{
-		RoomName: room, Seat: domain.Seat{Identity: user + "#default", UserID: user, Role: role}, DisplayName: user + " " + user, TTL: time.Minute,
+		RoomName: room, Grant: domain.Grant{Identity: user + "#default", UserID: user, Role: role}, DisplayName: user + " " + user, TTL: time.Minute,
 	})
 	require.NoError(t, err)
 	return token.Reveal()
@@ -68,6 +70,14 @@ func (s server) join(t *testing.T, token string, callback *lksdk.RoomCallback) *
 	require.NoError(t, room.JoinWithContextAndToken(t.Context(), s.WSURL, token, lksdk.WithConnectTimeout(20*time.Second)))
 	t.Cleanup(room.Disconnect)
 	return room
+}
+
+// participant returns a participant as the server lists it.
+func (s server) participant(t *testing.T, room, identity string) *lkproto.ParticipantInfo {
+	t.Helper()
+	info, err := s.admin.GetParticipant(t.Context(), &lkproto.RoomParticipantIdentity{Room: room, Identity: identity})
+	require.NoError(t, err)
+	return info
 }
 
 // publish publishes an audio track and returns when the server has it; the SDK gives up after 10 s.
@@ -118,8 +128,7 @@ func TestRolesCanDoWhatTheyMayAndNoMore(t *testing.T) {
 	}{{"bob", events.RoleParticipant, true}, {"carol", events.RoleViewer, false}} {
 		token := s.issue(t, room, tc.user, tc.role)
 		member := s.join(t, token, nil)
-		info, err := s.admin.GetParticipant(t.Context(), &lkproto.RoomParticipantIdentity{Room: room, Identity: tc.user + "#default"})
-		require.NoError(t, err)
+		info := s.participant(t, room, tc.user+"#default")
 		require.Equal(t, tc.speaks, info.GetPermission().GetCanPublish(), tc.user)
 		require.Equal(t, tc.speaks, info.GetPermission().GetCanPublishData(), tc.user)
 		require.True(t, info.GetPermission().GetCanSubscribe(), tc.user)
@@ -151,24 +160,20 @@ func TestRolesCanDoWhatTheyMayAndNoMore(t *testing.T) {
 func TestRolesChangeAndMembersGoAtOnce(t *testing.T) {
 	s := newServer(t)
 	const room = "call-members"
-	standing := func(role events.Role) domain.Standing {
-		return domain.Standing{Identity: "vic#default", UserID: "vic", Role: role}
+	desired := func(role events.Role) domain.DesiredPermission {
+		return domain.DesiredPermission{Identity: "vic#default", UserID: "vic", Role: role}
 	}
 	gone := make(chan struct{})
 	token := s.issue(t, room, "vic", events.RoleViewer)
 	vic := s.join(t, token, &lksdk.RoomCallback{OnDisconnected: func() { close(gone) }})
 	s.join(t, s.issue(t, room, "alice", events.RoleHost), nil)
-	require.NoError(t, s.rooms.SetRole(t.Context(), room, standing(events.RoleParticipant)))
+	require.NoError(t, s.rooms.SetRole(t.Context(), room, desired(events.RoleParticipant)))
 	require.NoError(t, publish(t, vic), "with the token of a viewer")
-	info := func() *lkproto.ParticipantInfo {
-		info, err := s.admin.GetParticipant(t.Context(), &lkproto.RoomParticipantIdentity{Room: room, Identity: "vic#default"})
-		require.NoError(t, err)
-		return info
-	}
+	info := func() *lkproto.ParticipantInfo { return s.participant(t, room, "vic#default") }
 	require.JSONEq(t, `{"userId":"vic","role":"participant"}`, info().GetMetadata())
 	require.Equal(t, "vic vic", info().GetName(), "what is not changed stays")
 	require.False(t, info().GetPermission().GetCanUpdateMetadata())
-	require.NoError(t, s.rooms.SetRole(t.Context(), room, standing(events.RoleViewer)))
+	require.NoError(t, s.rooms.SetRole(t.Context(), room, desired(events.RoleViewer)))
 	require.Eventually(t, func() bool {
 		seen := info()
 		return len(seen.GetTracks()) == 0 && !seen.GetPermission().GetCanPublish() && seen.GetPermission().GetCanSubscribe()
@@ -181,15 +186,17 @@ func TestRolesChangeAndMembersGoAtOnce(t *testing.T) {
 		return err == nil && !slices.ContainsFunc(members.GetParticipants(), func(p *lkproto.ParticipantInfo) bool { return p.GetSid() == stay })
 	}, 20*time.Second, 20*time.Millisecond, "their stay is over")
 	putOut(t, gone, func() error { return s.rooms.Remove(t.Context(), room, "vic#default") })
-	require.NoError(t, s.rooms.Remove(t.Context(), room, "vic#default"), "who isn't there is no error")
-	require.NoError(t, s.rooms.Remove(t.Context(), "call-nowhere", "vic#default"))
-	require.NoError(t, s.rooms.SetRole(t.Context(), room, standing(events.RoleHost)))
-	require.NoError(t, s.rooms.SetRole(t.Context(), "call-nowhere", standing(events.RoleHost)))
+	require.ErrorIs(t, s.rooms.Remove(t.Context(), room, "vic#default"), ports.ErrNotFound)
+	require.ErrorIs(t, s.rooms.Remove(t.Context(), "call-nowhere", "vic#default"), ports.ErrNotFound)
+	require.ErrorIs(t, s.rooms.SetRole(t.Context(), room, desired(events.RoleHost)), ports.ErrNotFound)
+	require.ErrorIs(t, s.rooms.SetRole(t.Context(), "call-nowhere", desired(events.RoleHost)), ports.ErrNotFound)
 	s.join(t, s.issue(t, room, "vic", events.RoleViewer), nil)
 
 	stranger := livekit.NewRooms(s.URL, s.APIKey, "another-secret-of-at-least-32-bytes")
-	require.ErrorIs(t, stranger.Remove(t.Context(), room, "alice#default"), ports.ErrUnavailable)
-	require.ErrorIs(t, stranger.SetRole(t.Context(), room, standing(events.RoleHost)), ports.ErrUnavailable)
+	for call, err := range changes(t.Context(), stranger) {
+		require.ErrorIs(t, err, ports.ErrUnavailable, call)
+		require.ErrorIs(t, err, ports.ErrRefused, call)
+	}
 }
 
 // callAs calls LiveKit's server API with a participant's token and returns the status.
@@ -214,42 +221,47 @@ func TestATokenIsForOneRoomOnly(t *testing.T) {
 	require.Equal(t, "alice#default", room.LocalParticipant.Identity())
 }
 
-func TestRoomsAreDeletedAndMissingOnesAreNoError(t *testing.T) {
+func TestRoomsAreDeletedAndMissingOnesAreNotFound(t *testing.T) {
 	s := newServer(t)
 	require.NoError(t, s.rooms.Ping(t.Context()))
 	gone := make(chan struct{})
 	s.join(t, s.issue(t, "call-over", "alice", events.RoleHost), &lksdk.RoomCallback{OnDisconnected: func() { close(gone) }})
 	require.NoError(t, s.rooms.Delete(t.Context(), "call-over"))
 	putOut(t, gone, func() error { return s.rooms.Delete(t.Context(), "call-over") })
-	require.NoError(t, s.rooms.Delete(t.Context(), "call-over"), "what isn't there is no error")
+	require.ErrorIs(t, s.rooms.Delete(t.Context(), "call-over"), ports.ErrNotFound)
 	listed, err := s.admin.ListRooms(t.Context(), &lkproto.ListRoomsRequest{Names: []string{"call-over"}})
 	require.NoError(t, err)
 	require.Empty(t, listed.GetRooms())
 
 	stranger := livekit.NewRooms(s.URL, s.APIKey, "another-secret-of-at-least-32-bytes")
-	require.ErrorIs(t, stranger.Ping(t.Context()), ports.ErrUnavailable)
-	require.ErrorIs(t, stranger.Delete(t.Context(), "call-over"), ports.ErrUnavailable)
+	for call, err := range looks(t.Context(), stranger) {
+		require.ErrorIs(t, err, ports.ErrUnavailable, call)
+		require.ErrorIs(t, err, ports.ErrRefused, call)
+	}
 }
 
-func TestWhoIsConnectedIsListed(t *testing.T) {
+func TestConnectionsAreThoseInTheRoom(t *testing.T) {
 	s := newServer(t)
-	listed, err := s.rooms.Connected(t.Context(), "call-listed")
-	require.NoError(t, err, "a room that isn't there has nobody in it")
-	require.Empty(t, listed)
+	identities := func() []string {
+		connections, err := s.rooms.Connections(t.Context(), "call-listed")
+		require.NoError(t, err, "a room that isn't there has no connections")
+		var listed []string
+		for _, c := range connections {
+			require.Equal(t, domain.Standard, c.Kind)
+			listed = append(listed, c.Identity)
+		}
+		return listed
+	}
+	require.Empty(t, identities())
 	s.join(t, s.issue(t, "call-listed", "alice", events.RoleHost), nil)
 	bob := s.join(t, s.issue(t, "call-listed", "bob", events.RoleViewer), nil)
-	listed, err = s.rooms.Connected(t.Context(), "call-listed")
-	require.NoError(t, err)
-	require.ElementsMatch(t, []string{"alice#default", "bob#default"}, listed)
+	require.ElementsMatch(t, []string{"alice#default", "bob#default"}, identities())
 	bob.Disconnect()
-	require.Eventually(t, func() bool {
-		listed, err := s.rooms.Connected(t.Context(), "call-listed")
-		return err == nil && len(listed) == 1 && listed[0] == "alice#default"
-	}, 20*time.Second, 20*time.Millisecond)
+	require.Eventually(t, func() bool { return slices.Equal(identities(), []string{"alice#default"}) }, 20*time.Second, 20*time.Millisecond)
 
 	stranger := livekit.NewRooms(s.URL, s.APIKey, "another-secret-of-at-least-32-bytes")
-	_, err = stranger.Connected(t.Context(), "call-listed")
-	require.ErrorIs(t, err, ports.ErrUnavailable, "a refusal is no answer")
+	_, err := stranger.Connections(t.Context(), "call-listed")
+	require.ErrorIs(t, err, ports.ErrRefused, "a refusal is no answer")
 }
 
 func TestTheProbeSeesLiveKitGoAndComeBack(t *testing.T) {
@@ -257,7 +269,12 @@ func TestTheProbeSeesLiveKitGoAndComeBack(t *testing.T) {
 	if s.Container == nil {
 		t.Skip("the LiveKit server is not ours to stop (TEST_LIVEKIT_URL)")
 	}
-	probe := livekit.NewProbe(s.rooms.Ping, func(bool) {}, slog.New(slog.DiscardHandler), 200*time.Millisecond)
+	var ahead atomic.Int64
+	ahead.Store(int64(time.Hour))
+	probe := livekit.NewProbe(livekit.ProbeConfig{
+		Ping: s.rooms.Ping, ClockOffset: s.rooms.ClockOffset, Reachable: func(bool) {},
+		Offset: func(d time.Duration) { ahead.Store(int64(d)) }, Log: slog.New(slog.DiscardHandler), Interval: 200 * time.Millisecond,
+	})
 	require.ErrorIs(t, probe.Check(t.Context()), livekit.ErrNotReached)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
@@ -271,6 +288,7 @@ func TestTheProbeSeesLiveKitGoAndComeBack(t *testing.T) {
 	}()
 	up := func() bool { return probe.Check(ctx) == nil }
 	require.Eventually(t, up, 10*time.Second, 20*time.Millisecond)
+	require.Eventually(t, func() bool { return time.Duration(ahead.Load()).Abs() < 2*time.Second }, 10*time.Second, 20*time.Millisecond)
 	s.Stop(t)
 	require.Eventually(t, func() bool { return !up() }, 20*time.Second, 20*time.Millisecond)
 	s.Start(t)

@@ -39,20 +39,20 @@ type metadata struct {
 	Role   events.Role `json:"role"`
 }
 
-// Issue implements ports.Tokens. The room's settings travel in the token, so that the room need not be
-// made before somebody joins.
+// Issue implements ports.Tokens. The room's settings travel in the token, so that the room need not
+// be made before a participant joins.
 func (t *Tokens) Issue(g ports.TokenGrant) (commands.JoinToken, string, time.Time, error) {
-	about, err := about(g.Seat.UserID, g.Seat.Role)
+	about, err := about(g.Grant.UserID, g.Grant.Role)
 	if err != nil {
 		return commands.JoinToken{}, "", time.Time{}, fmt.Errorf("making a token: %w", err)
 	}
 	expiresAt := t.cfg.Now().Add(g.TTL).Truncate(time.Second)
 	token, err := auth.NewAccessToken(t.cfg.APIKey, t.cfg.APISecret.Reveal()).
-		SetIdentity(g.Seat.Identity).
+		SetIdentity(g.Grant.Identity).
 		SetName(g.DisplayName).
 		SetMetadata(about).
 		SetValidFor(g.TTL).
-		SetVideoGrant(grant(g.RoomName, g.Seat.Role)).
+		SetVideoGrant(grant(g.RoomName, g.Grant.Role)).
 		SetRoomConfig(&lkproto.RoomConfiguration{
 			EmptyTimeout:     seconds(t.cfg.EmptyTimeout),
 			DepartureTimeout: seconds(t.cfg.DepartureTimeout),
@@ -73,7 +73,7 @@ func about(userID string, role events.Role) (string, error) {
 	return string(text), nil
 }
 
-// grant lets a role into one room. Everything is said explicitly, because what is left out is allowed.
+// grant lets a role into one room. All is said explicitly, because what is left out is allowed.
 func grant(room string, role events.Role) *auth.VideoGrant {
 	speaks := role == events.RoleHost || role == events.RoleParticipant
 	g := &auth.VideoGrant{RoomJoin: true, Room: room}

@@ -25,7 +25,7 @@ func TestGrantsByRole(t *testing.T) {
 	for role, speaks := range map[events.Role]bool{events.RoleHost: true, events.RoleParticipant: true, events.RoleViewer: false, "": false} {
 		t.Run(string(role), func(t *testing.T) {
 			token, url, expiresAt, err := tokens().Issue(ports.TokenGrant{
-				RoomName: "call-x", Seat: domain.Seat{Identity: "alice#default", UserID: "alice", Role: role}, DisplayName: "Alice", TTL: time.Minute,
+				RoomName: "call-x", Grant: domain.Grant{Identity: "alice#default", UserID: "alice", Role: role}, DisplayName: "Alice", TTL: time.Minute,
 			})
 			require.NoError(t, err)
 			require.Equal(t, "wss://live.example", url)

@@ -1,5 +1,5 @@
-// Package livekit speaks to LiveKit: it reads its webhooks, makes its tokens and deletes its rooms, all
-// by LiveKit's own SDK.
+// Package livekit speaks to LiveKit by LiveKit's own SDK: it reads its webhooks, makes its tokens,
+// lists, changes and deletes what is in its rooms, and observes whether LiveKit answers.
 package livekit
 
 import (
@@ -27,8 +27,8 @@ const (
 	maxRoomName  = 256
 )
 
-// kinds is every kind of webhook (https://docs.livekit.io/home/server/webhooks/) and the fact that it
-// tells; nil for those that say nothing about who is in a call.
+// kinds is every kind of webhook (https://docs.livekit.io/home/server/webhooks/) and the fact that
+// it tells; nil for those that say nothing about who is in a call.
 var kinds = map[string]func(*lkproto.WebhookEvent) domain.Fact{
 	webhook.EventRoomStarted:                  roomStarted,
 	webhook.EventRoomFinished:                 roomFinished,
@@ -36,7 +36,7 @@ var kinds = map[string]func(*lkproto.WebhookEvent) domain.Fact{
 	webhook.EventParticipantLeft:              participantLeft,
 	webhook.EventTrackPublished:               trackPublished,
 	webhook.EventTrackUnpublished:             trackUnpublished,
-	webhook.EventParticipantConnectionAborted: nil, // never fully connected, so never shown
+	webhook.EventParticipantConnectionAborted: connectionAborted,
 	webhook.EventEgressStarted:                nil,
 	webhook.EventEgressUpdated:                nil,
 	webhook.EventEgressEnded:                  nil,

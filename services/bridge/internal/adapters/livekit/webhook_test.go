@@ -178,7 +178,7 @@ func TestWhatHasBeenToldSaysNothingNew(t *testing.T) {
 		script := scripts[rapid.SampledFrom(telling(t)).Draw(rt, "capture")]
 		m := rehearsal.Admitted(t, session)
 		for n, h := range script {
-			now := domain.Moment{Now: h.At, Window: rehearsal.Window}
+			now := domain.Moment{Now: h.At, Policy: rehearsal.Policy}
 			m, _ = m.Apply(h.Fact, now)
 			told := script[:n+1]
 			for _, h := range rapid.Permutation(append(slices.Clone(told), told...)).Draw(rt, "once more, shuffled and doubled") {
@@ -201,7 +201,7 @@ func TestCapturesInAnyOrder(t *testing.T) {
 		again := m
 		for _, h := range rapid.Permutation(append(slices.Clone(script), script...)).Draw(rt, "once more, shuffled and doubled") {
 			var result domain.Result
-			again, result = again.Apply(h.Fact, domain.Moment{Now: script[len(script)-1].At.Add(rehearsal.Silence), Window: rehearsal.Window})
+			again, result = again.Apply(h.Fact, domain.Moment{Now: script[len(script)-1].At.Add(rehearsal.Silence), Policy: rehearsal.Policy})
 			require.Empty(rt, result.Events)
 		}
 		require.Equal(rt, m, again)
@@ -282,14 +282,32 @@ func TestGenuineWebhooksThatCannotBeRead(t *testing.T) {
 
 func TestOtherKindsSayNothingAboutACall(t *testing.T) {
 	for kind, body := range map[string]string{
-		"egress_started":                 `{"event":"egress_started","id":"EV_1","egressInfo":{"egressId":"EG_1","roomName":"call-x"}}`,
-		"ingress_ended":                  `{"event":"ingress_ended","id":"EV_1","ingressInfo":{"roomName":"call-x"}}`,
-		"participant_connection_aborted": `{"event":"participant_connection_aborted","id":"EV_1","room":{"name":"call-x"}}`,
-		livekit.UnknownKind:              `{"event":"something_new","id":"EV_1","room":{"name":"call-x"},"fieldOfTheFuture":1}`,
+		"egress_started":    `{"event":"egress_started","id":"EV_1","egressInfo":{"egressId":"EG_1","roomName":"call-x"}}`,
+		"ingress_ended":     `{"event":"ingress_ended","id":"EV_1","ingressInfo":{"roomName":"call-x"}}`,
+		livekit.UnknownKind: `{"event":"something_new","id":"EV_1","room":{"name":"call-x"},"fieldOfTheFuture":1}`,
 	} {
 		w, err := reader().Read([]byte(body), sign(t, key, secret, []byte(body)))
 		require.NoError(t, err)
 		require.Equal(t, ports.Webhook{ID: "EV_1", Kind: kind, RoomName: "call-x"}, w)
+	}
+}
+
+func TestAnAbortedConnectionIsOneThatEnded(t *testing.T) {
+	for given, want := range map[string]events.LeaveReason{
+		``:                                    events.LeaveUnknown,
+		`,"disconnectReason":"SIGNAL_CLOSE"`:  events.LeaveSignalClose,
+		`,"disconnectReason":"JOIN_FAILURE"`:  events.LeaveJoinFailure,
+		`,"disconnectReason":"OF_THE_FUTURE"`: events.LeaveUnknown,
+		`,"disconnectReason":4711`:            events.LeaveUnknown,
+	} {
+		body := []byte(`{"event":"participant_connection_aborted","id":"EV_1","createdAt":"1753945200","room":{"name":"call-x","sid":"RM_1"},
+			"participant":{"identity":"alice#default","sid":"PA_1"` + given + `}}`)
+		w, err := reader().Read(body, sign(t, key, secret, body))
+		require.NoError(t, err)
+		require.Equal(t, domain.ParticipantLeft{
+			Observation: domain.Observation{Room: domain.RoomRef{Name: "call-x", SID: "RM_1"}, At: time.Unix(1753945200, 0).UTC()},
+			Connection:  domain.Connection{Identity: "alice#default", SID: "PA_1"}, Reason: want, Aborted: true,
+		}, w.Fact, given)
 	}
 }
 

@@ -10,49 +10,49 @@ import (
 	"github.com/callplane/callplane/services/bridge/internal/ports"
 )
 
-// turn is whose turn it is, and how far the passes are.
-type turn struct {
-	holder           string // "" where it is nobody's
+// reconcileLease is the holder of the lease, and how far the passes are.
+type reconcileLease struct {
+	holder           string // "" where there is none
 	until, completed time.Time
-	passes           ports.Passes
+	progress         ports.ReconcileProgress
 }
 
-// TakeTurn implements ports.Turns.
-func (s *Store) TakeTurn(_ context.Context, holder string, every, lease time.Duration) (int64, error) {
+// AcquireLease implements ports.ReconcileLease.
+func (s *Store) AcquireLease(_ context.Context, holder string, every, lease time.Duration) (int64, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.failure != nil {
 		return 0, s.failure
 	}
-	taken := s.turn.holder != "" && s.turn.until.After(s.now())
-	if taken || s.turn.passes.Completed > 0 && s.now().Sub(s.turn.completed) < every {
+	held := s.lease.holder != "" && s.lease.until.After(s.now())
+	if held || s.lease.progress.Completed > 0 && s.now().Sub(s.lease.completed) < every {
 		return 0, nil
 	}
-	s.turn.holder, s.turn.until = holder, s.now().Add(lease)
-	s.turn.passes.Begun++
-	return s.turn.passes.Begun, nil
+	s.lease.holder, s.lease.until = holder, s.now().Add(lease)
+	s.lease.progress.Begun++
+	return s.lease.progress.Begun, nil
 }
 
 func (s *Store) holds(holder string, pass int64) bool {
-	return s.turn.holder == holder && s.turn.passes.Begun == pass && s.turn.until.After(s.now())
+	return s.lease.holder == holder && s.lease.progress.Begun == pass && s.lease.until.After(s.now())
 }
 
-// KeepTurn implements ports.Turns.
-func (s *Store) KeepTurn(_ context.Context, holder string, pass int64, lease time.Duration) error {
+// RenewLease implements ports.ReconcileLease.
+func (s *Store) RenewLease(_ context.Context, holder string, pass int64, lease time.Duration) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.failure != nil {
 		return s.failure
 	}
 	if !s.holds(holder, pass) {
-		return ports.ErrTurnLost
+		return ports.ErrLeaseLost
 	}
-	s.turn.until = s.now().Add(lease)
+	s.lease.until = s.now().Add(lease)
 	return nil
 }
 
-// EndTurn implements ports.Turns.
-func (s *Store) EndTurn(_ context.Context, holder string, pass int64, completed bool) error {
+// ReleaseLease implements ports.ReconcileLease.
+func (s *Store) ReleaseLease(_ context.Context, holder string, pass int64, completed bool) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.failure != nil {
@@ -61,27 +61,27 @@ func (s *Store) EndTurn(_ context.Context, holder string, pass int64, completed 
 	if !s.holds(holder, pass) {
 		return nil
 	}
-	s.turn.holder = ""
+	s.lease.holder = ""
 	if completed {
-		s.turn.passes.Completed, s.turn.completed = pass, s.now()
+		s.lease.progress.Completed, s.lease.completed = pass, s.now()
 	}
 	return nil
 }
 
-// Passes implements ports.Turns.
-func (s *Store) Passes(context.Context) (ports.Passes, error) {
+// Progress implements ports.ReconcileLease.
+func (s *Store) Progress(context.Context) (ports.ReconcileProgress, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.failure != nil {
-		return ports.Passes{}, s.failure
+		return ports.ReconcileProgress{}, s.failure
 	}
-	passes := s.turn.passes
-	passes.Ago = s.now().Sub(s.turn.completed)
-	return passes, nil
+	progress := s.lease.progress
+	progress.Ago = s.now().Sub(s.lease.completed)
+	return progress, nil
 }
 
-// Unsettled implements ports.Surveys.
-func (s *Store) Unsettled(_ context.Context, after string, limit int) ([]domain.Mapping, error) {
+// ListActive implements ports.MappingSurvey.
+func (s *Store) ListActive(_ context.Context, after string, limit int) ([]domain.Mapping, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.failure != nil {
@@ -90,7 +90,7 @@ func (s *Store) Unsettled(_ context.Context, after string, limit int) ([]domain.
 	var mappings []domain.Mapping
 	for id, state := range s.mappings {
 		live := state.DisconnectedAt.IsZero() && (!state.Final || !state.ConnectedAt.IsZero())
-		if id > after && live && len(state.Participants) > 0 {
+		if id > after && live {
 			mappings = append(mappings, domain.Restore(state))
 		}
 	}
@@ -98,8 +98,8 @@ func (s *Store) Unsettled(_ context.Context, after string, limit int) ([]domain.
 	return mappings[:min(limit, len(mappings))], nil
 }
 
-// Named implements ports.Surveys.
-func (s *Store) Named(ctx context.Context, sessionIDs []string) ([]domain.Mapping, error) {
+// ByIDs implements ports.MappingSurvey.
+func (s *Store) ByIDs(ctx context.Context, sessionIDs []string) ([]domain.Mapping, error) {
 	var mappings []domain.Mapping
 	for _, id := range sessionIDs {
 		m, known, err := s.Find(ctx, id)
@@ -113,8 +113,8 @@ func (s *Store) Named(ctx context.Context, sessionIDs []string) ([]domain.Mappin
 	return mappings, nil
 }
 
-// Zombies implements ports.Surveys.
-func (s *Store) Zombies(_ context.Context, roomNames []string) ([]string, error) {
+// OrphanRooms implements ports.MappingSurvey.
+func (s *Store) OrphanRooms(_ context.Context, roomNames []string) ([]string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.failure != nil {

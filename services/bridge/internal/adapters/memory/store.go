@@ -1,5 +1,5 @@
-// Package memory keeps what the bridge stores in memory, for tests of what works on it. It passes the
-// same suites as the real store.
+// Package memory keeps what the bridge stores in memory, for tests of what works on it. It passes
+// the same suites as the real store.
 package memory
 
 import (
@@ -14,18 +14,19 @@ import (
 )
 
 var (
-	_ ports.Mappings      = (*Store)(nil)
-	_ ports.MappingReader = (*Store)(nil)
-	_ ports.RoomDeletions = (*Store)(nil)
-	_ ports.Receipts      = (*Store)(nil)
-	_ ports.OldMappings   = (*Store)(nil)
-	_ ports.Enforcements  = (*Store)(nil)
-	_ ports.Windows       = (*Store)(nil)
-	_ ports.Turns         = (*Store)(nil)
-	_ ports.Surveys       = (*Store)(nil)
+	_ ports.Mappings        = (*Store)(nil)
+	_ ports.MappingReader   = (*Store)(nil)
+	_ ports.RoomDeletions   = (*Store)(nil)
+	_ ports.Receipts        = (*Store)(nil)
+	_ ports.OldMappings     = (*Store)(nil)
+	_ ports.PermissionSyncs = (*Store)(nil)
+	_ ports.RoomChecks      = (*Store)(nil)
+	_ ports.ReconcileLease  = (*Store)(nil)
+	_ ports.MappingSurvey   = (*Store)(nil)
 )
 
-// Store holds mappings, receipts, events to be published and rooms to be deleted.
+// Store holds mappings, receipts, events to be published and the work that is to be done at the
+// provider.
 type Store struct {
 	now func() time.Time
 
@@ -35,10 +36,10 @@ type Store struct {
 	receipts  map[string]ports.Receipt
 	outbox    []events.Sealed
 	deletions map[string]deletion // by room
-	standings map[seat]enforcement
-	windows   map[string]window // by session
-	turn      turn
-	asked     int64 // so that no generation or claim is given twice
+	syncs     map[identityKey]permissionSync
+	checks    map[string]check // by session
+	lease     reconcileLease
+	given     int64 // the last generation or claim
 	failure   error
 }
 
@@ -47,12 +48,11 @@ type deletion struct {
 	due time.Time
 }
 
-// NewStore returns an empty store that tells the time by now.
+// NewStore returns an empty store whose clock is now.
 func NewStore(now func() time.Time) *Store {
 	return &Store{
 		now: now, mappings: map[string]domain.State{}, changed: map[string]time.Time{}, receipts: map[string]ports.Receipt{},
-		deletions: map[string]deletion{}, standings: map[seat]enforcement{},
-		windows: map[string]window{},
+		deletions: map[string]deletion{}, syncs: map[identityKey]permissionSync{}, checks: map[string]check{},
 	}
 }
 
@@ -104,7 +104,7 @@ func (s *Store) Receive(_ context.Context, receipt ports.Receipt, decide ports.D
 	}
 	reception := ports.Noted
 	if decide != nil {
-		reception = ports.Elsewhere
+		reception = ports.UnknownRoom
 		for _, state := range s.mappings {
 			if state.RoomName != receipt.RoomName {
 				continue
@@ -126,7 +126,7 @@ func (s *Store) Receive(_ context.Context, receipt ports.Receipt, decide ports.D
 
 func (s *Store) store(c ports.Change) error {
 	state := c.Mapping.State()
-	if s.removing(seat{state.SessionID, c.Admits}) {
+	if s.removing(identityKey{state.SessionID, c.Admits}) {
 		return ports.ErrBeingRemoved
 	}
 	if c.Claim != 0 && !s.claimed(state.SessionID, c.Claim) {
@@ -136,25 +136,30 @@ func (s *Store) store(c ports.Change) error {
 		s.changed[state.SessionID] = s.now()
 	}
 	s.mappings[state.SessionID] = state
-	s.keepWindow(state)
+	s.scheduleCheck(state)
 	s.outbox = append(s.outbox, c.Events...)
 	if c.DeleteRoom {
-		room := c.Mapping.RoomName()
-		d := s.deletions[room]
-		d.RoomName, d.Attempts, d.due = room, 0, s.now()
-		d.Generation = s.number()
-		s.deletions[room] = d
+		s.requestDeletion(state.RoomName, c.Noticed)
 	}
-	for _, standing := range c.Standings {
-		s.request(state.SessionID, standing)
+	for _, desired := range c.Permissions {
+		s.requestPermission(state.SessionID, desired, c.Noticed)
 	}
 	return nil
 }
 
-// number returns one that was never given before.
+// requestDeletion puts a room on the list, or has it come up at once; where the room is only
+// noticed to be there still, an earlier request stays as it is.
+func (s *Store) requestDeletion(room string, noticed bool) {
+	if _, listed := s.deletions[room]; listed && noticed {
+		return
+	}
+	s.deletions[room] = deletion{RoomDeletion: ports.RoomDeletion{RoomName: room, Generation: s.number()}, due: s.now()}
+}
+
+// number returns a generation or claim that was never given before.
 func (s *Store) number() int64 {
-	s.asked++
-	return s.asked
+	s.given++
+	return s.given
 }
 
 // Claim implements ports.RoomDeletions.
@@ -201,6 +206,22 @@ func (s *Store) Postpone(_ context.Context, d ports.RoomDeletion, after time.Dur
 		s.deletions[d.RoomName] = stored
 	}
 	return nil
+}
+
+// Failing implements ports.RoomDeletions.
+func (s *Store) Failing(_ context.Context, attempts int) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.failure != nil {
+		return 0, s.failure
+	}
+	rooms := 0
+	for _, d := range s.deletions {
+		if d.Attempts >= attempts {
+			rooms++
+		}
+	}
+	return rooms, nil
 }
 
 // Next implements ports.RoomDeletions.
@@ -259,12 +280,12 @@ func (s *Store) ForgetMappings(_ context.Context, before time.Time, limit int) (
 	forgotten := 0
 	for id, state := range s.mappings {
 		_, pending := s.deletions[state.RoomName]
-		for untold := range s.standings {
-			pending = pending || untold.sessionID == id
+		for key := range s.syncs {
+			pending = pending || key.sessionID == id
 		}
 		if forgotten < limit && state.Final && !pending && s.changed[id].Before(before) {
 			delete(s.mappings, id)
-			delete(s.windows, id)
+			delete(s.checks, id)
 			forgotten++
 		}
 	}

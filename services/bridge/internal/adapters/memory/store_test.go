@@ -10,19 +10,22 @@ import (
 
 func open(*testing.T) portstest.Store {
 	s := memory.NewStore(time.Now)
-	return portstest.Store{Mappings: s, Reader: s, Old: s, Deletions: s, Enforcements: s, Windows: s, Turns: s, Surveys: s, Published: func(_ testing.TB, sessionID string) []string {
-		var ids []string
-		for _, e := range s.Events() {
-			if e.SessionID == sessionID {
-				ids = append(ids, e.EventID)
+	return portstest.Store{
+		Mappings: s, Reader: s, Old: s, Deletions: s, PermissionSyncs: s, RoomChecks: s, ReconcileLease: s, MappingSurvey: s,
+		Published: func(_ testing.TB, sessionID string) []string {
+			var ids []string
+			for _, e := range s.Events() {
+				if e.SessionID == sessionID {
+					ids = append(ids, e.EventID)
+				}
 			}
-		}
-		return ids
-	}}
+			return ids
+		},
+	}
 }
 
-func TestMappings(t *testing.T)       { portstest.Mappings(t, open) }
-func TestRoomDeletions(t *testing.T)  { portstest.RoomDeletions(t, open) }
-func TestEnforcements(t *testing.T)   { portstest.Enforcements(t, open) }
-func TestWindows(t *testing.T)        { portstest.Windows(t, open) }
-func TestReconciliation(t *testing.T) { portstest.Reconciliation(t, open) }
+func TestMappings(t *testing.T)        { portstest.Mappings(t, open) }
+func TestRoomDeletions(t *testing.T)   { portstest.RoomDeletions(t, open) }
+func TestPermissionSyncs(t *testing.T) { portstest.PermissionSyncs(t, open) }
+func TestRoomChecks(t *testing.T)      { portstest.RoomChecks(t, open) }
+func TestReconciliation(t *testing.T)  { portstest.Reconciliation(t, open) }

@@ -15,7 +15,7 @@ import (
 type Tally struct {
 	webhooks, tokens, presence, refused, sessionEvents, roomDeletions, enforcements, eventsMade, emissionsRefused *prometheus.CounterVec
 	windows, reconciliations, differences                                                                         *prometheus.CounterVec
-	providerReachable                                                                                             prometheus.Gauge
+	providerReachable, roomsUnanswered, roomsUndeleted, clockOffset                                               prometheus.Gauge
 
 	reconciled atomic.Int64 // when the last pass was completed, in Unix milliseconds; 0 where none is known
 }
@@ -29,6 +29,11 @@ func NewTally(registerer prometheus.Registerer) *Tally {
 		registerer.MustRegister(c)
 		return c
 	}
+	gauge := func(name, help string) prometheus.Gauge {
+		g := prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "bridge", Name: name, Help: help})
+		registerer.MustRegister(g)
+		return g
+	}
 	t := &Tally{
 		webhooks:        counter("webhooks_total", "Genuine webhooks, by kind and what became of them.", "kind", "outcome"),
 		refused:         counter("webhooks_refused_total", "Requests that were no genuine webhook, by why.", "reason"),
@@ -36,18 +41,19 @@ func NewTally(registerer prometheus.Registerer) *Tally {
 		presence:        counter("presence_commands_total", "Presence commands, by what was answered.", "outcome"),
 		sessionEvents:   counter("session_events_total", "Events of sessions that were followed, by type.", "type"),
 		roomDeletions:   counter("room_deletions_total", "Attempts to delete a room, by outcome.", "outcome"),
-		enforcements:    counter("enforcements_total", "Attempts to tell LiveKit of a participant's removal or role, by outcome.", "kind", "outcome"),
-		windows:         counter("windows_total", "Attempts to end the time to come back of somebody lost, by outcome.", "outcome"),
+		enforcements:    counter("enforcements_total", "Attempts to have LiveKit remove a participant or set their role, by outcome.", "kind", "outcome"),
+		windows:         counter("windows_total", "Room checks, most of them at the end of a grace period, by outcome.", "outcome"),
 		reconciliations: counter("reconciliations_total", "Passes that compare all calls with LiveKit, by outcome.", "outcome"),
-		differences:     counter("reconcile_differences_total", "Canonical events that a listing told before any webhook, by type.", "type"),
+		differences:     counter("reconcile_differences_total", "Canonical events that a listing led to before any webhook, by type.", "type"),
 		eventsMade:      counter("events_total", "Canonical events stored for publishing, by type.", "type"),
 		emissionsRefused: counter("emissions_refused_total",
 			"Canonical events that were refused because they break their contract, by type; nothing was stored. A bug.", "type"),
-		providerReachable: prometheus.NewGauge(prometheus.GaugeOpts{
-			Namespace: "bridge", Name: "livekit_reachable", Help: "1 where the last probe of LiveKit's server API was answered.",
-		}),
+		providerReachable: gauge("livekit_reachable", "1 where the last probe of LiveKit's server API was answered."),
+		roomsUnanswered:   gauge("rooms_unanswered", "Rooms for which LiveKit gave no answer when it was last asked."),
+		roomsUndeleted:    gauge("rooms_undeleted", "Rooms that must go and that several attempts could not delete."),
+		clockOffset:       gauge("livekit_clock_offset_seconds", "How far LiveKit's clock is ahead of the bridge's; negative where it is behind."),
 	}
-	registerer.MustRegister(t.providerReachable, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+	registerer.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Namespace: "bridge", Name: "reconcile_age_seconds", Help: "Time since all calls were compared with LiveKit; +Inf where they never were.",
 	}, t.reconcileAge))
 	return t
@@ -92,6 +98,15 @@ func (t *Tally) reconcileAge() float64 {
 	}
 	return time.Since(time.UnixMilli(at)).Seconds()
 }
+
+// RoomsUnanswered implements ports.Tally.
+func (t *Tally) RoomsUnanswered(n int) { t.roomsUnanswered.Set(float64(n)) }
+
+// RoomsUndeleted implements ports.Tally.
+func (t *Tally) RoomsUndeleted(n int) { t.roomsUndeleted.Set(float64(n)) }
+
+// ClockOffset implements ports.Tally.
+func (t *Tally) ClockOffset(d time.Duration) { t.clockOffset.Set(d.Seconds()) }
 
 // Difference implements ports.Tally.
 func (t *Tally) Difference(kind string) { t.differences.WithLabelValues(kind).Inc() }

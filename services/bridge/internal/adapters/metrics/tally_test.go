@@ -12,7 +12,7 @@ import (
 	"github.com/callplane/callplane/services/bridge/internal/adapters/metrics"
 )
 
-func TestEverythingIsCounted(t *testing.T) {
+func TestTally(t *testing.T) {
 	registry := prometheus.NewPedanticRegistry()
 	tally := metrics.NewTally(registry)
 	tally.Webhook("room_started", "applied")
@@ -29,6 +29,10 @@ func TestEverythingIsCounted(t *testing.T) {
 	tally.EventMade("call.connecting")
 	tally.EmissionRefused("call.connecting")
 	tally.ProviderReachable(true)
+	tally.RoomsUnanswered(7)
+	tally.RoomsUnanswered(3)
+	tally.RoomsUndeleted(2)
+	tally.ClockOffset(-1500 * time.Millisecond)
 	require.NoError(t, testutil.GatherAndCompare(registry, strings.NewReader(`
 # HELP bridge_webhooks_total Genuine webhooks, by kind and what became of them.
 # TYPE bridge_webhooks_total counter
@@ -36,7 +40,17 @@ bridge_webhooks_total{kind="room_started",outcome="applied"} 2
 # HELP bridge_livekit_reachable 1 where the last probe of LiveKit's server API was answered.
 # TYPE bridge_livekit_reachable gauge
 bridge_livekit_reachable 1
-`), "bridge_webhooks_total", "bridge_livekit_reachable"))
+# HELP bridge_rooms_unanswered Rooms for which LiveKit gave no answer when it was last asked.
+# TYPE bridge_rooms_unanswered gauge
+bridge_rooms_unanswered 3
+# HELP bridge_rooms_undeleted Rooms that must go and that several attempts could not delete.
+# TYPE bridge_rooms_undeleted gauge
+bridge_rooms_undeleted 2
+# HELP bridge_livekit_clock_offset_seconds How far LiveKit's clock is ahead of the bridge's; negative where it is behind.
+# TYPE bridge_livekit_clock_offset_seconds gauge
+bridge_livekit_clock_offset_seconds -1.5
+`), "bridge_webhooks_total", "bridge_livekit_reachable", "bridge_rooms_unanswered", "bridge_rooms_undeleted",
+		"bridge_livekit_clock_offset_seconds"))
 	require.NoError(t, testutil.GatherAndCompare(registry, strings.NewReader(`
 # HELP bridge_reconcile_age_seconds Time since all calls were compared with LiveKit; +Inf where they never were.
 # TYPE bridge_reconcile_age_seconds gauge
@@ -49,7 +63,7 @@ bridge_reconcile_age_seconds +Inf
 	tally.ProviderReachable(false)
 	families, err := registry.Gather()
 	require.NoError(t, err)
-	require.Len(t, families, 14)
+	require.Len(t, families, 17)
 	for _, family := range families {
 		if family.GetName() == "bridge_reconcile_age_seconds" {
 			require.InDelta(t, 3600, family.GetMetric()[0].GetGauge().GetValue(), 60)

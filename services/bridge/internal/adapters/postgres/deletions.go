@@ -11,20 +11,25 @@ import (
 	"github.com/callplane/callplane/services/bridge/internal/ports"
 )
 
-// requestDeletion puts a room on the list, or has one that is on it already come up at once. Whoever
-// works on the earlier request can't take the new one off.
-func requestDeletion(tx *gorm.DB, roomName string) error {
-	err := tx.Exec(`INSERT INTO room_deletions (room_name, generation, attempts, requested_at, next_attempt_at)
-		VALUES (?, nextval('room_deletion_generations'), 0, clock_timestamp(), clock_timestamp())
-		ON CONFLICT (room_name) DO UPDATE SET generation = excluded.generation, attempts = 0,
-			requested_at = excluded.requested_at, next_attempt_at = excluded.next_attempt_at`, roomName).Error
-	if err != nil {
-		return fmt.Errorf("asking for the deletion of a room: %w", err)
+const insertDeletionStatement = `INSERT INTO room_deletions (room_name, generation, attempts, requested_at, next_attempt_at)
+	VALUES (?, nextval('room_deletion_generations'), 0, clock_timestamp(), clock_timestamp()) ON CONFLICT (room_name) `
+
+// requestDeletion puts a room on the list. One that is on it already comes up at once, and a worker
+// on the earlier request can't take the new one off; where the room is only noticed to be there
+// still, the earlier request stays as it is.
+func requestDeletion(tx *gorm.DB, roomName string, noticed bool) error {
+	statement := insertDeletionStatement + `DO UPDATE SET generation = excluded.generation, attempts = 0,
+		requested_at = excluded.requested_at, next_attempt_at = excluded.next_attempt_at`
+	if noticed {
+		statement = insertDeletionStatement + `DO NOTHING`
+	}
+	if err := tx.Exec(statement, roomName).Error; err != nil {
+		return fmt.Errorf("requesting the deletion of a room: %w", err)
 	}
 	return nil
 }
 
-// Claim implements ports.RoomDeletions. Times are the database's, so that replicas need not agree on one.
+// Claim implements ports.RoomDeletions. Times are the database's, so that replicas need not agree.
 func (s *Store) Claim(ctx context.Context, limit int, lease time.Duration) ([]ports.RoomDeletion, error) {
 	var claimed []ports.RoomDeletion
 	err := s.db.WithContext(ctx).Raw(`UPDATE room_deletions SET next_attempt_at = statement_timestamp() + ? * interval '1 microsecond'
@@ -55,6 +60,16 @@ func (s *Store) Postpone(ctx context.Context, d ports.RoomDeletion, after time.D
 		return outage(fmt.Errorf("postponing the deletion of a room: %w", err))
 	}
 	return nil
+}
+
+// Failing implements ports.RoomDeletions.
+func (s *Store) Failing(ctx context.Context, attempts int) (int, error) {
+	var rooms int
+	err := s.db.WithContext(ctx).Raw(`SELECT count(*) FROM room_deletions WHERE attempts >= ?`, attempts).Row().Scan(&rooms)
+	if err != nil {
+		return 0, outage(fmt.Errorf("counting the rooms that can't be deleted: %w", err))
+	}
+	return rooms, nil
 }
 
 // Next implements ports.RoomDeletions.

@@ -19,9 +19,10 @@ import (
 	"github.com/callplane/callplane/services/bridge/internal/ports"
 )
 
-// A mapping that is committed after somebody has found nothing to lock, and before they read it, is changed by them under its lock, too: what
-// another one changes meanwhile is not lost.
-func TestAMappingCommittedBetweenLockAndReadIsLocked(t *testing.T) {
+// TestMappingCommittedBetweenLockAndRead has one transaction find nothing to lock, and another
+// commit the mapping before the first reads it: the first locks it all the same, so that no change
+// of a third is lost.
+func TestMappingCommittedBetweenLockAndRead(t *testing.T) {
 	url, _ := testkit.Postgres(t).Database(t, "bridge", func(url string) error {
 		return libpostgres.Migrate(context.Background(), url, migrations.Files, migrations.Dir)
 	})
@@ -66,7 +67,7 @@ func newID(t *testing.T) string {
 	return id
 }
 
-// awaitWaiting waits until somebody in this database waits for a lock of a kind.
+// awaitWaiting waits until one session of this database waits for a lock of a kind.
 func awaitWaiting(t *testing.T, db *gorm.DB, kind string) {
 	t.Helper()
 	require.Eventually(t, func() bool {

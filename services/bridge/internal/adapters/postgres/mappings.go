@@ -1,5 +1,5 @@
-// Package postgres stores what the bridge knows in PostgreSQL: mappings, receipts, rooms to delete and,
-// by the outbox, events to publish.
+// Package postgres stores what the bridge knows in PostgreSQL: mappings, receipts, the work that is
+// to be done at the provider and, by the outbox, events to publish.
 package postgres
 
 import (
@@ -19,31 +19,32 @@ import (
 
 // Store is the bridge's database.
 type Store struct {
-	db   *gorm.DB
-	hand func(*outbox.Added)
-	left memory // how this store left mappings
+	db    *gorm.DB
+	hand  func(*outbox.Added)
+	cache versionCache // mappings as this store last committed them
 }
 
 var (
-	_ ports.Mappings      = (*Store)(nil)
-	_ ports.MappingReader = (*Store)(nil)
-	_ ports.RoomDeletions = (*Store)(nil)
-	_ ports.Enforcements  = (*Store)(nil)
-	_ ports.Receipts      = (*Store)(nil)
-	_ ports.OldMappings   = (*Store)(nil)
-	_ ports.Windows       = (*Store)(nil)
-	_ ports.Turns         = (*Store)(nil)
-	_ ports.Surveys       = (*Store)(nil)
+	_ ports.Mappings        = (*Store)(nil)
+	_ ports.MappingReader   = (*Store)(nil)
+	_ ports.RoomDeletions   = (*Store)(nil)
+	_ ports.PermissionSyncs = (*Store)(nil)
+	_ ports.Receipts        = (*Store)(nil)
+	_ ports.OldMappings     = (*Store)(nil)
+	_ ports.RoomChecks      = (*Store)(nil)
+	_ ports.ReconcileLease  = (*Store)(nil)
+	_ ports.MappingSurvey   = (*Store)(nil)
 )
 
-// NewStore returns the store in db, whose schema the migrations have made. hand is given what each commit has added to the outbox, or nil.
+// NewStore returns the store in db, whose schema the migrations have made. hand gets what each
+// commit has added to the outbox, or nil.
 func NewStore(db *gorm.DB, hand func(*outbox.Added)) *Store {
-	return &Store{db: db, hand: hand, left: newMemory()}
+	return &Store{db: db, hand: hand, cache: newVersionCache()}
 }
 
 // ChangeSession implements ports.Mappings.
 func (s *Store) ChangeSession(ctx context.Context, sessionID string, decide ports.Decide) error {
-	var left leftMapping
+	var done storedChange
 	err := s.transaction(ctx, func(p *postgres.Pipeline) error {
 		before, known, err := lock(ctx, p, bySession, sessionID)
 		if err == nil && !known {
@@ -52,19 +53,19 @@ func (s *Store) ChangeSession(ctx context.Context, sessionID string, decide port
 		if err != nil {
 			return err
 		}
-		left, err = change(ctx, p, before, decide)
+		done, err = change(ctx, p, before, decide)
 		return err
 	})
 	if err == nil {
-		s.committed(left)
+		s.committed(done)
 	}
 	return err
 }
 
 // Find implements ports.MappingReader.
 func (s *Store) Find(ctx context.Context, sessionID string) (domain.Mapping, bool, error) {
-	var row wholeRow
-	err := s.db.WithContext(ctx).Raw(wholeStatement+` WHERE m.session_id = ?`, sessionID).Take(&row).Error
+	var row aggregateRow
+	err := s.db.WithContext(ctx).Raw(aggregateStatement+` WHERE m.session_id = ?`, sessionID).Take(&row).Error
 	if errors.Is(err, gorm.ErrRecordNotFound) {
 		return domain.Mapping{}, false, nil
 	}
@@ -78,14 +79,14 @@ func (s *Store) Find(ctx context.Context, sessionID string) (domain.Mapping, boo
 	return domain.Restore(state), true, nil
 }
 
-// Receive implements ports.Mappings. The receipt comes first: of two equal webhooks at once the second
-// waits there for the first to commit.
+// Receive implements ports.Mappings. The receipt comes first: of two equal webhooks at once the
+// second waits there for the first to commit.
 func (s *Store) Receive(ctx context.Context, receipt ports.Receipt, decide ports.Decide) (ports.Reception, error) {
-	if reception, err := s.receiveAsLeft(ctx, receipt, decide); reception != "" || err != nil {
+	if reception, err := s.receiveIfUnchanged(ctx, receipt, decide); reception != "" || err != nil {
 		return reception, err
 	}
 	var reception ports.Reception
-	var left leftMapping
+	var done storedChange
 	err := s.transaction(ctx, func(p *postgres.Pipeline) error {
 		kept := insertReceipt(p, receipt)
 		if decide == nil {
@@ -106,18 +107,18 @@ func (s *Store) Receive(ctx context.Context, receipt ports.Receipt, decide ports
 			reception = ports.Repeated
 			return nil
 		case !known:
-			reception = ports.Elsewhere
+			reception = ports.UnknownRoom
 			return nil
 		}
 		reception = ports.Stored
-		left, err = change(ctx, p, before, decide)
+		done, err = change(ctx, p, before, decide)
 		return err
 	})
 	if err != nil {
 		return "", err
 	}
 	if reception == ports.Stored {
-		s.committed(left)
+		s.committed(done)
 	}
 	return reception, nil
 }
@@ -125,8 +126,8 @@ func (s *Store) Receive(ctx context.Context, receipt ports.Receipt, decide ports
 // decisionError carries an error of a decision through the transaction, to be returned as it is.
 type decisionError struct{ error }
 
-// transaction has work done in one transaction. Its statements are sent in two groups where all goes well: what is read under the lock, and
-// what is written with the commit.
+// transaction has work done in one transaction. Where all goes well its statements are sent in two
+// groups: the reads under the lock, and the writes with the commit.
 func (s *Store) transaction(ctx context.Context, work func(p *postgres.Pipeline) error) error {
 	err := postgres.InPipeline(ctx, s.db, work)
 	var decided decisionError
@@ -136,7 +137,7 @@ func (s *Store) transaction(ctx context.Context, work func(p *postgres.Pipeline)
 	return outage(err)
 }
 
-// outage says of an error whether trying again may help.
+// outage marks an error of which trying again may help.
 func outage(err error) error {
 	if err != nil && postgres.IsTransient(err) {
 		return fmt.Errorf("%w: %w", ports.ErrUnavailable, err)
@@ -144,45 +145,46 @@ func outage(err error) error {
 	return err
 }
 
-// change has decide change the locked mapping and stores what it says.
-func change(ctx context.Context, p *postgres.Pipeline, before storedMapping, decide ports.Decide) (leftMapping, error) {
+// change has decide change the locked mapping and stores the decision.
+func change(ctx context.Context, p *postgres.Pipeline, before storedMapping, decide ports.Decide) (storedChange, error) {
 	wanted, err := decide(domain.Restore(before.state))
 	if err != nil {
-		return leftMapping{}, decisionError{err}
+		return storedChange{}, decisionError{err}
 	}
 	return store(ctx, p, before, wanted)
 }
 
-// store queues storing what was decided on a mapping that is locked and as it was before.
-func store(ctx context.Context, p *postgres.Pipeline, before storedMapping, wanted ports.Change) (left leftMapping, err error) {
+// store queues the statements that store a change, which was decided on the mapping as it was
+// before and is locked.
+func store(ctx context.Context, p *postgres.Pipeline, before storedMapping, wanted ports.Change) (done storedChange, err error) {
 	tx := p.DB()
-	left = leftMapping{found: before.version, storedMapping: storedMapping{state: wanted.Mapping.State(), version: before.version}}
-	after := left.state
+	done = storedChange{found: before.version, storedMapping: storedMapping{state: wanted.Mapping.State(), version: before.version}}
+	after := done.state
 	if after.SessionID != before.state.SessionID {
-		return left, fmt.Errorf("a change of session %s was decided for session %s", after.SessionID, before.state.SessionID)
+		return done, fmt.Errorf("a change of session %s was decided for session %s", after.SessionID, before.state.SessionID)
 	}
 	if err := checkClaim(tx, after.SessionID, wanted.Claim); err != nil {
-		return left, err
+		return done, err
 	}
 	if after.Revision != before.state.Revision {
-		left.version = version{revision: after.Revision, at: tx.NowFunc().UnixMicro()}
-		if err := save(tx, before.state, after, left.version); err != nil {
-			return left, err
+		done.version = version{revision: after.Revision, at: tx.NowFunc().UnixMicro()}
+		if err := save(tx, before.state, after, done.version); err != nil {
+			return done, err
 		}
 	}
 	if wanted.DeleteRoom {
-		if err := requestDeletion(tx, after.RoomName); err != nil {
-			return left, err
+		if err := requestDeletion(tx, after.RoomName, wanted.Noticed); err != nil {
+			return done, err
 		}
 	}
-	if err := requestStandings(tx, after.SessionID, wanted.Standings); err != nil {
-		return left, err
+	if err := requestPermissions(tx, after.SessionID, wanted.Permissions, wanted.Noticed); err != nil {
+		return done, err
 	}
-	if err := checkAdmission(tx, after, wanted.Admits); err != nil {
-		return left, err
+	if err := checkGrant(tx, after, wanted.Admits); err != nil {
+		return done, err
 	}
-	left.added, err = publish(ctx, p, wanted.Events)
-	return left, err
+	done.added, err = publish(ctx, p, wanted.Events)
+	return done, err
 }
 
 // The columns by which one mapping is found.
@@ -195,10 +197,11 @@ func lockStatement(by string) string {
 	return `SELECT 1 FROM mappings m WHERE m.` + by + ` = $1 FOR UPDATE`
 }
 
-func readStatement(by string) string { return wholeStatement + ` WHERE m.` + by + ` = $1` }
+func readStatement(by string) string { return aggregateStatement + ` WHERE m.` + by + ` = $1` }
 
-// lock locks a mapping until the transaction ends, and reads it in a statement of its own: one that also waited for the lock would see the
-// other tables as they were before. A mapping that was committed between the two is not known: it is read, and not locked.
+// lock locks a mapping until the transaction ends, and reads it in a statement of its own: one that
+// also waited for the lock would see the other tables as they were before. A mapping that was
+// committed between the two is not known: it is read, and not locked.
 func lock(ctx context.Context, p *postgres.Pipeline, by, value string) (s storedMapping, known bool, err error) {
 	locked := false
 	p.Queue(lockStatement(by), value).Query(func(rows pgx.Rows) error {
@@ -207,7 +210,7 @@ func lock(ctx context.Context, p *postgres.Pipeline, by, value string) (s stored
 	})
 	p.Queue(readStatement(by), value).Query(func(rows pgx.Rows) error {
 		for rows.Next() {
-			var row wholeRow
+			var row aggregateRow
 			if err := rows.Scan(&row.Mapping, &row.Members, &row.Participants, &row.Tracks); err != nil {
 				return err
 			}
@@ -224,7 +227,8 @@ func lock(ctx context.Context, p *postgres.Pipeline, by, value string) (s stored
 	return s, known, nil
 }
 
-// insertMapping makes a mapping, or takes the one that somebody else has made meanwhile, and locks it.
+// insertMapping makes a mapping, or takes the one that another transaction has made meanwhile, and
+// locks it.
 func insertMapping(ctx context.Context, p *postgres.Pipeline, m domain.Mapping) (storedMapping, error) {
 	fresh := toMappingRow(m.State())
 	fresh.UpdatedAt = p.DB().NowFunc()

@@ -14,13 +14,14 @@ import (
 	"github.com/callplane/callplane/services/bridge/internal/ports"
 )
 
-// The first of them fails where the receipt is there already.
+// The first one fails where the receipt is there already.
 const (
 	insertNewReceiptStatement = `INSERT INTO webhook_receipts (webhook_id, kind, room_name, received_at) VALUES ($1, $2, $3, $4)`
 	insertReceiptStatement    = insertNewReceiptStatement + ` ON CONFLICT (webhook_id) DO NOTHING`
 )
 
-// insertReceipt queues storing a receipt; sent, it tells whether that wasn't there yet.
+// insertReceipt queues the statement that stores a receipt. Once it is sent, kept says whether the
+// receipt is new.
 func insertReceipt(p *postgres.Pipeline, r ports.Receipt) (kept *bool) {
 	kept = new(bool)
 	p.Queue(insertReceiptStatement, r.ID, r.Kind, r.RoomName, r.ReceivedAt).Exec(func(done pgconn.CommandTag) error {
@@ -48,8 +49,8 @@ const forgetMappingsStatement = `DELETE FROM mappings WHERE session_id IN
 		AND NOT EXISTS (SELECT 1 FROM standings w WHERE w.session_id = m.session_id)
 		ORDER BY m.final_since LIMIT ? FOR UPDATE OF m SKIP LOCKED)`
 
-// ForgetMappings implements ports.OldMappings. A mapping of which the provider is still to be told something stays, since
-// that would go with it.
+// ForgetMappings implements ports.OldMappings. A mapping with work at the provider stays, since the
+// work would go with it.
 func (s *Store) ForgetMappings(ctx context.Context, before time.Time, limit int) (int, error) {
 	done := s.db.WithContext(ctx).Exec(forgetMappingsStatement, before, limit)
 	if done.Error != nil {
@@ -58,7 +59,8 @@ func (s *Store) ForgetMappings(ctx context.Context, before time.Time, limit int)
 	return int(done.RowsAffected), nil
 }
 
-// publish puts events into the outbox. The mapping is locked, so those of one session get there in order.
+// publish puts events into the outbox. The mapping is locked, so those of one session get there in
+// order.
 func publish(ctx context.Context, p *postgres.Pipeline, sealed []events.Sealed) (*outbox.Added, error) {
 	rows := make([]outbox.Row, 0, len(sealed))
 	for _, s := range sealed {

@@ -3,6 +3,7 @@ package postgres
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"gorm.io/gorm"
@@ -11,27 +12,28 @@ import (
 	"github.com/callplane/callplane/services/bridge/internal/domain"
 )
 
-// wholeStatement reads mappings m with all that hangs on them, in JSON and each part by its primary key.
-const wholeStatement = `SELECT to_json(m) AS mapping,
+// aggregateStatement reads mappings m with their members, participants and tracks, in JSON and each
+// part by its primary key.
+const aggregateStatement = `SELECT to_json(m) AS mapping,
 		(SELECT json_agg(x) FROM members x WHERE x.session_id = m.session_id) AS members,
 		(SELECT json_agg(x) FROM participants x WHERE x.session_id = m.session_id) AS participants,
 		(SELECT json_agg(x) FROM tracks x WHERE x.session_id = m.session_id) AS tracks
 	FROM mappings m`
 
-// wholeRow is a mapping with all that hangs on it; what there is none of is nil.
-type wholeRow struct {
+// aggregateRow is a mapping with its members, participants and tracks; a part without rows is nil.
+type aggregateRow struct {
 	Mapping      []byte `gorm:"column:mapping"`
 	Members      []byte `gorm:"column:members"`
 	Participants []byte `gorm:"column:participants"`
 	Tracks       []byte `gorm:"column:tracks"`
 }
 
-func (w wholeRow) state() (domain.State, error) {
-	s, err := w.stored()
+func (a aggregateRow) state() (domain.State, error) {
+	s, err := a.stored()
 	return s.state, err
 }
 
-func (w wholeRow) stored() (storedMapping, error) {
+func (a aggregateRow) stored() (storedMapping, error) {
 	var mapping mappingRow
 	var memberRows []memberRow
 	var participantRows []participantRow
@@ -39,7 +41,7 @@ func (w wholeRow) stored() (storedMapping, error) {
 	for _, part := range []struct {
 		text []byte
 		into any
-	}{{w.Mapping, &mapping}, {w.Members, &memberRows}, {w.Participants, &participantRows}, {w.Tracks, &trackRows}} {
+	}{{a.Mapping, &mapping}, {a.Members, &memberRows}, {a.Participants, &participantRows}, {a.Tracks, &trackRows}} {
 		if part.text == nil {
 			continue
 		}
@@ -65,7 +67,7 @@ func (w wholeRow) stored() (storedMapping, error) {
 	return storedMapping{state: s, version: version{revision: mapping.Revision, at: mapping.UpdatedAt.UnixMicro()}}, nil
 }
 
-// save writes what differs.
+// save writes the rows that differ.
 func save(tx *gorm.DB, before, after domain.State, v version) error {
 	row := toMappingRow(after)
 	row.UpdatedAt = time.UnixMicro(v.at).UTC()
@@ -91,15 +93,15 @@ func save(tx *gorm.DB, before, after domain.State, v version) error {
 			return fmt.Errorf("forgetting the tracks of a connection: %w", err)
 		}
 	}
-	return keepWindow(tx, before, after)
+	return scheduleCheck(tx, before, after)
 }
 
-// difference is what rows a change touches.
+// difference lists the rows that a change touches.
 type difference struct {
 	members      []memberRow
 	participants []participantRow
 	tracks       []trackRow
-	forgotten    map[string][]string // sids of tracks by the identity whose they were
+	forgotten    map[string][]string // sids of tracks by identity
 }
 
 func differences(before, after domain.State) difference {
@@ -133,10 +135,11 @@ func differences(before, after domain.State) difference {
 
 func sameParticipant(a, b domain.Participant) bool {
 	return a.Identity == b.Identity && a.UserID == b.UserID && a.DeviceID == b.DeviceID && a.Presence == b.Presence &&
-		a.SID == b.SID && a.JoinedAt.Equal(b.JoinedAt) && a.Episode == b.Episode &&
-		a.Outdated == b.Outdated && sameWindow(a.Window, b.Window)
+		a.SID == b.SID && a.JoinedAt.Equal(b.JoinedAt) && a.Evidence == b.Evidence && slices.Equal(a.Ended, b.Ended) &&
+		a.Unanswered == b.Unanswered && a.Episode == b.Episode && a.StaleToken == b.StaleToken && sameGrace(a.Grace, b.Grace)
 }
 
-func sameWindow(a, b domain.Window) bool {
-	return a.Reason == b.Reason && a.Parting == b.Parting && a.Told == b.Told && a.Since.Equal(b.Since) && a.Deadline.Equal(b.Deadline)
+func sameGrace(a, b domain.GracePeriod) bool {
+	return a.Reason == b.Reason && a.Leave == b.Leave && a.Evidence == b.Evidence &&
+		a.Since.Equal(b.Since) && a.Deadline.Equal(b.Deadline) && a.DeniedAt.Equal(b.DeniedAt)
 }

@@ -43,38 +43,41 @@ func database(t *testing.T) *gorm.DB {
 func open(t *testing.T) portstest.Store {
 	db := database(t)
 	s := postgres.NewStore(db, func(*outbox.Added) {})
-	return portstest.Store{Mappings: s, Reader: s, Old: s, Deletions: s, Enforcements: s, Windows: s, Turns: s, Surveys: s, Published: func(t testing.TB, sessionID string) []string {
-		var ids []string
-		require.NoError(t, db.Raw(`SELECT message_id FROM outbox WHERE partition_key = ? ORDER BY id`, sessionID).Scan(&ids).Error)
-		return ids
-	}}
+	return portstest.Store{
+		Mappings: s, Reader: s, Old: s, Deletions: s, PermissionSyncs: s, RoomChecks: s, ReconcileLease: s, MappingSurvey: s,
+		Published: func(t testing.TB, sessionID string) []string {
+			var ids []string
+			require.NoError(t, db.Raw(`SELECT message_id FROM outbox WHERE partition_key = ? ORDER BY id`, sessionID).Scan(&ids).Error)
+			return ids
+		},
+	}
 }
 
-func TestMappings(t *testing.T)       { portstest.Mappings(t, open) }
-func TestRoomDeletions(t *testing.T)  { portstest.RoomDeletions(t, open) }
-func TestEnforcements(t *testing.T)   { portstest.Enforcements(t, open) }
-func TestWindows(t *testing.T)        { portstest.Windows(t, open) }
-func TestReconciliation(t *testing.T) { portstest.Reconciliation(t, open) }
+func TestMappings(t *testing.T)        { portstest.Mappings(t, open) }
+func TestRoomDeletions(t *testing.T)   { portstest.RoomDeletions(t, open) }
+func TestPermissionSyncs(t *testing.T) { portstest.PermissionSyncs(t, open) }
+func TestRoomChecks(t *testing.T)      { portstest.RoomChecks(t, open) }
+func TestReconciliation(t *testing.T)  { portstest.Reconciliation(t, open) }
 
-func TestTheMigrationHoldsTheOutboxWordForWord(t *testing.T) {
+func TestMigrationHoldsTheOutboxSchema(t *testing.T) {
 	sql, err := os.ReadFile("migrations/0001_bridge.sql")
 	require.NoError(t, err)
 	require.Contains(t, string(sql), outbox.Schema)
 }
 
-func TestEventsGoToTheOutboxInOrder(t *testing.T) {
+func TestEventsAreInTheOutboxInOrder(t *testing.T) {
 	db := database(t)
 	s := postgres.NewStore(db, func(*outbox.Added) {})
 	const session = "0198a3c0-5f00-7000-8000-00000000000a"
 	var want []events.Sealed
 	require.NoError(t, s.ChangeSession(t.Context(), session, func(m domain.Mapping) (ports.Change, error) {
-		m, _, err := m.Admit(domain.Admission{UserID: "alice", Role: events.RoleHost, SessionVersion: 1})
+		m, _, err := m.Admit(domain.GrantRequest{UserID: "alice", Role: events.RoleHost, SessionVersion: 1})
 		require.NoError(t, err)
 		at := time.Date(2026, 11, 23, 8, 0, 0, 0, time.UTC)
 		m, result := m.Apply(domain.ParticipantJoined{
-			Sighting:   domain.Sighting{Room: domain.RoomRef{Name: m.RoomName(), SID: "RM_1", CreatedAt: at}, At: at},
-			Connection: domain.Connection{Identity: "alice#default", SID: "PA_1", JoinedAt: at},
-		}, domain.Moment{Now: at, Window: time.Minute})
+			Observation: domain.Observation{Room: domain.RoomRef{Name: m.RoomName(), SID: "RM_1", CreatedAt: at}, At: at},
+			Connection:  domain.Connection{Identity: "alice#default", SID: "PA_1", JoinedAt: at},
+		}, domain.Moment{Now: at, Policy: domain.Policy{Grace: time.Minute}})
 		for _, e := range result.Events {
 			sealed, err := events.Seal(e.ID, session, e.Draft)
 			require.NoError(t, err)
@@ -98,14 +101,15 @@ func TestEventsGoToTheOutboxInOrder(t *testing.T) {
 	}
 }
 
-// TestChangesStayWithinTheirPage has somebody join and leave many times: no index has to be written for that, so that the cost does not grow.
+// TestChangesStayWithinTheirPage has a participant join and leave many times: no index has to be
+// written for that, so that the cost does not grow.
 func TestChangesStayWithinTheirPage(t *testing.T) {
 	db := database(t)
 	s := postgres.NewStore(db, func(*outbox.Added) {})
 	session, err := events.NewID()
 	require.NoError(t, err)
 	require.NoError(t, s.ChangeSession(t.Context(), session, func(m domain.Mapping) (ports.Change, error) {
-		m, _, err := m.Admit(domain.Admission{UserID: "alice", Role: events.RoleHost, SessionVersion: 1})
+		m, _, err := m.Admit(domain.GrantRequest{UserID: "alice", Role: events.RoleHost, SessionVersion: 1})
 		return ports.Change{Mapping: m}, err
 	}))
 	const webhooks = 200
@@ -127,7 +131,7 @@ func TestChangesStayWithinTheirPage(t *testing.T) {
 	})
 }
 
-func TestOldReceiptsAreForgotten(t *testing.T) {
+func TestForgetReceipts(t *testing.T) {
 	s := postgres.NewStore(database(t), func(*outbox.Added) {})
 	now := time.Now()
 	for n, id := range []string{"EV_1", "EV_2", "EV_3", "EV_4"} {
@@ -144,7 +148,7 @@ func TestOldReceiptsAreForgotten(t *testing.T) {
 	require.Equal(t, ports.Repeated, reception)
 }
 
-func TestADatabaseThatIsAwayIsUnavailable(t *testing.T) {
+func TestUnreachableDatabaseIsUnavailable(t *testing.T) {
 	db, err := libpostgres.Open(t.Context(), "postgres://bridge@127.0.0.1:1/bridge?sslmode=disable", libpostgres.Options{})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, libpostgres.Close(db)) })
@@ -157,7 +161,7 @@ func TestADatabaseThatIsAwayIsUnavailable(t *testing.T) {
 	require.ErrorIs(t, err, ports.ErrUnavailable)
 }
 
-func TestTheServicesRoleHasNoDDL(t *testing.T) {
+func TestServiceRoleHasNoDDL(t *testing.T) {
 	err := database(t).Exec(`CREATE TABLE x (y int)`).Error
 	require.Error(t, err)
 	require.True(t, strings.Contains(err.Error(), "42501"), err.Error())

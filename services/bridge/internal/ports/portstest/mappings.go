@@ -23,10 +23,10 @@ type Store struct {
 	Old       ports.OldMappings
 	Deletions ports.RoomDeletions
 
-	Enforcements ports.Enforcements
-	Windows      ports.Windows
-	Turns        ports.Turns
-	Surveys      ports.Surveys
+	PermissionSyncs ports.PermissionSyncs
+	RoomChecks      ports.RoomChecks
+	ReconcileLease  ports.ReconcileLease
+	MappingSurvey   ports.MappingSurvey
 
 	// Published returns the ids of the events that are to be published for a session, in order.
 	Published func(t testing.TB, sessionID string) []string
@@ -38,11 +38,13 @@ var moment = time.Date(2026, 11, 23, 8, 0, 0, 123_456_000, time.UTC)
 func Mappings(t *testing.T, open func(t *testing.T) Store) {
 	tests := map[string]func(t *testing.T, s Store){
 		"what is stored comes back":                       comesBack,
+		"evidence of each kind comes back":                evidenceComesBack,
+		"the ends of connections and rooms come back":     endsAreRemembered,
 		"a mapping is found without being made":           found,
 		"old mappings of final sessions are forgotten":    forgotten,
 		"a decision that fails stores nothing":            rollsBack,
 		"a webhook has its effect once":                   once,
-		"webhooks of other rooms are only recorded":       elsewhere,
+		"webhooks of other rooms are only recorded":       unknownRoom,
 		"changes of one mapping come one after the other": serialized,
 		"the same webhook twice at once counts once":      racedReceipt,
 		"sessions don't wait for each other":              independent,
@@ -65,7 +67,7 @@ func found(t *testing.T, s Store) {
 	require.NoError(t, err)
 	require.True(t, known)
 	require.Equal(t, load(t, s, session), m.State())
-	require.True(t, m.Seats("alice#phone"))
+	require.True(t, m.IsActiveMember("alice#phone"))
 }
 
 func forgotten(t *testing.T, s Store) {
@@ -74,9 +76,9 @@ func forgotten(t *testing.T, s Store) {
 		return m
 	}
 	over, live, unfinished := []string{newSession(), newSession(), newSession()}, newSession(), newSession()
-	untold := team(t, s)
-	hold(t, s, untold, "bob", "", 2)
-	change(t, s, untold, func(m domain.Mapping) domain.Mapping {
+	unsynced := team(t, s)
+	setRole(t, s, unsynced, "bob", "", 2)
+	change(t, s, unsynced, func(m domain.Mapping) domain.Mapping {
 		m, _ = m.Finalize(3)
 		return m
 	})
@@ -115,21 +117,21 @@ func forgotten(t *testing.T, s Store) {
 	forget(later, 1)
 	require.False(t, known(unfinished))
 
-	require.True(t, known(untold), "somebody is still to be removed")
-	for _, e := range claimStandings(t, s, time.Minute) {
-		require.NoError(t, s.Enforcements.SettleEnforcement(t.Context(), e))
+	require.True(t, known(unsynced), "a participant is still to be removed")
+	for _, p := range claimSyncs(t, s, time.Minute) {
+		require.NoError(t, s.PermissionSyncs.SettlePermissionSync(t.Context(), p))
 	}
 	forget(later, 1)
-	require.False(t, known(untold))
+	require.False(t, known(unsynced))
 }
 
 func newSession() string { return uuid.Must(uuid.NewV7()).String() }
 
-// change stores what alter returns.
-func change(t testing.TB, s Store, session string, alter func(domain.Mapping) domain.Mapping) {
+// change stores the mapping that decide returns.
+func change(t testing.TB, s Store, session string, decide func(domain.Mapping) domain.Mapping) {
 	t.Helper()
 	require.NoError(t, s.Mappings.ChangeSession(t.Context(), session, func(m domain.Mapping) (ports.Change, error) {
-		return ports.Change{Mapping: alter(m)}, nil
+		return ports.Change{Mapping: decide(m)}, nil
 	}))
 }
 
@@ -145,23 +147,23 @@ func load(t testing.TB, s Store, session string) domain.State {
 
 func admit(t testing.TB, m domain.Mapping, user, device string) domain.Mapping {
 	t.Helper()
-	admitted, _, err := m.Admit(domain.Admission{UserID: user, DeviceID: device, Role: events.RoleParticipant, SessionVersion: 1})
+	admitted, _, err := m.Admit(domain.GrantRequest{UserID: user, DeviceID: device, Role: events.RoleParticipant, SessionVersion: 1})
 	require.NoError(t, err)
 	return admitted
 }
 
-func sighting(session string) domain.Sighting {
-	return domain.Sighting{Room: domain.RoomRef{Name: domain.RoomName(session), SID: "RM_1", CreatedAt: moment}, At: moment.Add(time.Second)}
+func observation(session string) domain.Observation {
+	return domain.Observation{Room: domain.RoomRef{Name: domain.RoomName(session), SID: "RM_1", CreatedAt: moment}, At: moment.Add(time.Second)}
 }
 
 func joined(session, user string) domain.Fact {
-	return domain.ParticipantJoined{Sighting: sighting(session), Connection: domain.Connection{Identity: user + "#default", SID: "PA_" + user, JoinedAt: moment}}
+	return domain.ParticipantJoined{Observation: observation(session), Connection: domain.Connection{Identity: user + "#default", SID: "PA_" + user, JoinedAt: moment}}
 }
 
 // applying returns a decision that applies a fact as the webhook's use case does.
 func applying(f domain.Fact, deleteRoom bool) ports.Decide {
 	return func(m domain.Mapping) (ports.Change, error) {
-		changed, result := m.Apply(f, domain.Moment{Now: moment, Window: time.Minute})
+		changed, result := m.Apply(f, domain.Moment{Now: moment, Policy: domain.Policy{Grace: time.Minute}})
 		c := ports.Change{Mapping: changed, DeleteRoom: deleteRoom}
 		for _, e := range result.Events {
 			sealed, err := events.Seal(e.ID, m.SessionID(), e.Draft)
@@ -183,16 +185,16 @@ func comesBack(t *testing.T, s Store) {
 	var want domain.Mapping
 	facts := []domain.Fact{
 		joined(session, "alice"),
-		domain.TrackPublished{Sighting: sighting(session), Connection: domain.Connection{Identity: "alice#default", SID: "PA_alice"},
+		domain.TrackPublished{Observation: observation(session), Connection: domain.Connection{Identity: "alice#default", SID: "PA_alice"},
 			Track: domain.Track{SID: "TR_1", Kind: events.TrackVideo, Source: events.SourceCamera, MimeType: "video/VP8", PublishedAt: moment}},
-		domain.TrackPublished{Sighting: sighting(session), Connection: domain.Connection{Identity: "alice#default", SID: "PA_alice"},
+		domain.TrackPublished{Observation: observation(session), Connection: domain.Connection{Identity: "alice#default", SID: "PA_alice"},
 			Track: domain.Track{SID: "TR_2", Kind: events.TrackAudio, Source: events.SourceMicrophone, Name: "mic", PublishedAt: moment}},
-		domain.TrackUnpublished{Sighting: sighting(session), Connection: domain.Connection{Identity: "alice#default", SID: "PA_alice"}, Track: domain.Track{SID: "TR_1"}},
+		domain.TrackUnpublished{Observation: observation(session), Connection: domain.Connection{Identity: "alice#default", SID: "PA_alice"}, Track: domain.Track{SID: "TR_1"}},
 		early(session, "TR_3"), early(session, "TR_4"),
-		domain.TrackUnpublished{Sighting: sighting(session), Connection: domain.Connection{Identity: "bob#default", SID: "PA_bob"}, Track: domain.Track{SID: "TR_4"}},
+		domain.TrackUnpublished{Observation: observation(session), Connection: domain.Connection{Identity: "bob#default", SID: "PA_bob"}, Track: domain.Track{SID: "TR_4"}},
 		joined(session, "bob"),
-		domain.ParticipantLeft{Sighting: sighting(session), Connection: domain.Connection{Identity: "bob#default", SID: "PA_bob"}, Reason: events.LeaveConnectionTimeout},
-		domain.RoomFinished{Sighting: sighting(session)},
+		domain.ParticipantLeft{Observation: observation(session), Connection: domain.Connection{Identity: "bob#default", SID: "PA_bob"}, Reason: events.LeaveConnectionTimeout},
+		domain.RoomFinished{Observation: observation(session)},
 	}
 	change(t, s, session, func(m domain.Mapping) domain.Mapping {
 		m = m.Learn(3, domain.Member{UserID: "carol", Role: events.RoleViewer, Version: 3}, domain.Member{UserID: "dave", Version: 2, Removed: true})
@@ -202,14 +204,14 @@ func comesBack(t *testing.T, s Store) {
 	require.Equal(t, want.State(), load(t, s, session))
 	for _, f := range facts {
 		change(t, s, session, func(m domain.Mapping) domain.Mapping {
-			want, _ = m.Apply(f, domain.Moment{Now: moment, Window: time.Minute})
+			want, _ = m.Apply(f, domain.Moment{Now: moment, Policy: domain.Policy{Grace: time.Minute}})
 			return want
 		})
 		require.Equal(t, want.State(), load(t, s, session))
 	}
 	change(t, s, session, func(m domain.Mapping) domain.Mapping {
 		want = m.Learn(8, domain.Member{UserID: "bob", Version: 8, Removed: true})
-		require.True(t, want.State().Participants["bob#default"].Outdated)
+		require.True(t, want.State().Participants["bob#default"].StaleToken)
 		return want
 	})
 	require.Equal(t, want.State(), load(t, s, session))
@@ -220,9 +222,9 @@ func comesBack(t *testing.T, s Store) {
 	require.Equal(t, want.State(), load(t, s, session))
 }
 
-// early is a track of bob's that is told of before bob has joined.
+// early is a track of bob's that is published before bob has joined.
 func early(session, sid string) domain.Fact {
-	return domain.TrackPublished{Sighting: sighting(session), Connection: domain.Connection{Identity: "bob#default", SID: "PA_bob"},
+	return domain.TrackPublished{Observation: observation(session), Connection: domain.Connection{Identity: "bob#default", SID: "PA_bob"},
 		Track: domain.Track{SID: sid, Kind: events.TrackAudio, Source: events.SourceMicrophone, PublishedAt: moment}}
 }
 
@@ -235,7 +237,7 @@ func rollsBack(t *testing.T, s Store) {
 	r := receipt(session)
 	reception, err := s.Mappings.Receive(t.Context(), r, fail)
 	require.NoError(t, err)
-	require.Equal(t, ports.Elsewhere, reception, "the session that failed was not made")
+	require.Equal(t, ports.UnknownRoom, reception, "the session that failed was not made")
 
 	change(t, s, session, func(m domain.Mapping) domain.Mapping { return admit(t, m, "alice", "") })
 	r = receipt(session)
@@ -256,7 +258,7 @@ func once(t *testing.T, s Store) {
 	require.Equal(t, ports.Stored, reception)
 	before := load(t, s, session)
 	for _, again := range []ports.Decide{
-		applying(domain.RoomFinished{Sighting: sighting(session)}, true),
+		applying(domain.RoomFinished{Observation: observation(session)}, true),
 		func(domain.Mapping) (ports.Change, error) { return ports.Change{}, errDecide },
 	} {
 		reception, err = s.Mappings.Receive(t.Context(), r, again)
@@ -267,10 +269,10 @@ func once(t *testing.T, s Store) {
 	require.Len(t, s.Published(t, session), 3)
 }
 
-func elsewhere(t *testing.T, s Store) {
+func unknownRoom(t *testing.T, s Store) {
 	session := newSession()
 	r := receipt(session)
-	for _, want := range []ports.Reception{ports.Elsewhere, ports.Repeated} {
+	for _, want := range []ports.Reception{ports.UnknownRoom, ports.Repeated} {
 		reception, err := s.Mappings.Receive(t.Context(), r, applying(joined(session, "alice"), false))
 		require.NoError(t, err)
 		require.Equal(t, want, reception)

@@ -15,115 +15,119 @@ import (
 	"github.com/callplane/callplane/services/bridge/internal/ports"
 )
 
-// Reconciliation is the suite of ports.Turns and ports.Surveys. open returns an empty store.
+// Reconciliation is the suite of ports.ReconcileLease and ports.MappingSurvey. open returns an
+// empty store.
 func Reconciliation(t *testing.T, open func(t *testing.T) Store) {
 	tests := map[string]func(t *testing.T, s Store){
-		"one replica has the turn":           oneTurn,
-		"a turn that isn't kept is lost":     turnLost,
-		"of many replicas one gets the turn": turnsRace,
-		"calls that go on are read in pages": unsettled,
-		"calls are read by their names":      named,
-		"rooms of calls that are over":       zombies,
+		"one replica has the lease":               oneLease,
+		"a lease that isn't renewed is lost":      leaseLost,
+		"of many replicas one acquires the lease": leaseRace,
+		"active calls are read in pages":          active,
+		"a room without a participant is active":  activeRoom,
+		"calls are read by their ids":             byIDs,
+		"orphan rooms are those of ended calls":   orphanRooms,
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) { test(t, open(t)) })
 	}
 }
 
-func take(t testing.TB, s Store, holder string, every, lease time.Duration) int64 {
+func acquire(t testing.TB, s Store, holder string, every, lease time.Duration) int64 {
 	t.Helper()
-	pass, err := s.Turns.TakeTurn(t.Context(), holder, every, lease)
+	pass, err := s.ReconcileLease.AcquireLease(t.Context(), holder, every, lease)
 	require.NoError(t, err)
 	return pass
 }
 
-func passes(t testing.TB, s Store) ports.Passes {
+func progress(t testing.TB, s Store) ports.ReconcileProgress {
 	t.Helper()
-	p, err := s.Turns.Passes(t.Context())
+	p, err := s.ReconcileLease.Progress(t.Context())
 	require.NoError(t, err)
 	return p
 }
 
-func oneTurn(t *testing.T, s Store) {
-	require.Zero(t, passes(t, s).Begun)
-	first := take(t, s, "one", time.Hour, time.Hour)
+func oneLease(t *testing.T, s Store) {
+	require.Zero(t, progress(t, s).Begun)
+	first := acquire(t, s, "one", time.Hour, time.Hour)
 	require.EqualValues(t, 1, first, "none was completed before")
-	require.Zero(t, take(t, s, "two", 0, time.Hour))
-	require.Zero(t, take(t, s, "one", 0, time.Hour), "nor does the holder begin another one")
-	require.NoError(t, s.Turns.KeepTurn(t.Context(), "one", first, time.Hour))
-	require.ErrorIs(t, s.Turns.KeepTurn(t.Context(), "two", first, time.Hour), ports.ErrTurnLost)
-	require.NoError(t, s.Turns.EndTurn(t.Context(), "two", first, true))
-	require.Zero(t, passes(t, s).Completed)
-	require.NoError(t, s.Turns.EndTurn(t.Context(), "one", first, false))
-	require.Zero(t, passes(t, s).Completed)
-	second := take(t, s, "two", time.Hour, time.Hour)
+	require.Zero(t, acquire(t, s, "two", 0, time.Hour))
+	require.Zero(t, acquire(t, s, "one", 0, time.Hour), "nor does the holder begin another one")
+	require.NoError(t, s.ReconcileLease.RenewLease(t.Context(), "one", first, time.Hour))
+	require.ErrorIs(t, s.ReconcileLease.RenewLease(t.Context(), "two", first, time.Hour), ports.ErrLeaseLost)
+	require.NoError(t, s.ReconcileLease.ReleaseLease(t.Context(), "two", first, true))
+	require.Zero(t, progress(t, s).Completed)
+	require.NoError(t, s.ReconcileLease.ReleaseLease(t.Context(), "one", first, false))
+	require.Zero(t, progress(t, s).Completed)
+	second := acquire(t, s, "two", time.Hour, time.Hour)
 	require.EqualValues(t, 2, second)
-	require.NoError(t, s.Turns.EndTurn(t.Context(), "two", second, true))
-	done := passes(t, s)
+	require.NoError(t, s.ReconcileLease.ReleaseLease(t.Context(), "two", second, true))
+	done := progress(t, s)
 	require.EqualValues(t, 2, done.Begun)
 	require.EqualValues(t, 2, done.Completed)
 	require.Less(t, done.Ago, time.Minute)
-	require.Zero(t, take(t, s, "one", time.Hour, time.Hour), "it was done a moment ago")
-	require.EqualValues(t, 3, take(t, s, "one", 0, time.Hour))
+	require.Zero(t, acquire(t, s, "one", time.Hour, time.Hour), "it was done a moment ago")
+	require.EqualValues(t, 3, acquire(t, s, "one", 0, time.Hour))
 }
 
-func turnLost(t *testing.T, s Store) {
-	first := take(t, s, "one", 0, 20*time.Millisecond)
+func leaseLost(t *testing.T, s Store) {
+	first := acquire(t, s, "one", 0, 20*time.Millisecond)
 	var second int64
 	require.Eventually(t, func() bool {
-		second = take(t, s, "two", 0, time.Hour)
+		second = acquire(t, s, "two", 0, time.Hour)
 		return second != 0
 	}, 10*time.Second, 5*time.Millisecond)
-	require.ErrorIs(t, s.Turns.KeepTurn(t.Context(), "one", first, time.Hour), ports.ErrTurnLost)
-	require.NoError(t, s.Turns.EndTurn(t.Context(), "one", first, true))
-	require.Zero(t, passes(t, s).Completed)
-	require.NoError(t, s.Turns.KeepTurn(t.Context(), "two", second, time.Hour))
+	require.ErrorIs(t, s.ReconcileLease.RenewLease(t.Context(), "one", first, time.Hour), ports.ErrLeaseLost)
+	require.NoError(t, s.ReconcileLease.ReleaseLease(t.Context(), "one", first, true))
+	require.Zero(t, progress(t, s).Completed)
+	require.NoError(t, s.ReconcileLease.RenewLease(t.Context(), "two", second, time.Hour))
 }
 
-func turnsRace(t *testing.T, s Store) {
-	var taken atomic.Int64
+func leaseRace(t *testing.T, s Store) {
+	var acquired atomic.Int64
 	var running sync.WaitGroup
 	for n := range 8 {
 		running.Go(func() {
-			pass, err := s.Turns.TakeTurn(t.Context(), "replica-"+strconv.Itoa(n), 0, time.Hour)
+			pass, err := s.ReconcileLease.AcquireLease(t.Context(), "replica-"+strconv.Itoa(n), 0, time.Hour)
 			if err != nil {
-				t.Errorf("take: %v", err)
+				t.Errorf("acquire: %v", err)
 			}
 			if pass != 0 {
-				taken.Add(1)
+				acquired.Add(1)
 			}
 		})
 	}
 	running.Wait()
-	require.EqualValues(t, 1, taken.Load())
+	require.EqualValues(t, 1, acquired.Load())
 }
 
-func unsettled(t *testing.T, s Store) {
+func active(t *testing.T, s Store) {
 	var want []string
 	for range 5 {
-		want = append(want, lose(t, s, map[string]time.Duration{"alice": time.Hour}))
+		want = append(want, withGrace(t, s, map[string]time.Duration{"alice": time.Hour}))
 	}
 	slices.Sort(want)
-	change(t, s, newSession(), func(m domain.Mapping) domain.Mapping {
-		return m.Learn(1, domain.Member{UserID: "alice", Role: events.RoleHost, Version: 1}) // nobody has a token
+	untouched := newSession()
+	change(t, s, untouched, func(m domain.Mapping) domain.Mapping {
+		return m.Learn(1, domain.Member{UserID: "alice", Role: events.RoleHost, Version: 1}) // no token was given
 	})
+	want = append(want, untouched)
 	final := func(m domain.Mapping) domain.Mapping {
 		m, _ = m.Finalize(9)
 		return m
 	}
-	change(t, s, team(t, s), final) // nobody was ever in it
-	ended := lose(t, s, nil)
+	change(t, s, team(t, s), final) // no participant was ever in it
+	ended := withGrace(t, s, nil)
 	change(t, s, ended, final) // its room is still to be seen to go
 	want = append(want, ended)
 	slices.Sort(want)
-	over := lose(t, s, nil)
+	over := withGrace(t, s, nil)
 	change(t, s, over, final)
-	apply(t, s, over, domain.RoomFinished{Sighting: sighting(over)}, 0)
+	apply(t, s, over, domain.RoomFinished{Observation: observation(over)}, 0)
 
 	var got []string
 	after := ""
 	for {
-		page, err := s.Surveys.Unsettled(t.Context(), after, 4)
+		page, err := s.MappingSurvey.ListActive(t.Context(), after, 4)
 		require.NoError(t, err)
 		for _, m := range page {
 			got = append(got, m.SessionID())
@@ -137,9 +141,28 @@ func unsettled(t *testing.T, s Store) {
 	require.Equal(t, want, got)
 }
 
-func named(t *testing.T, s Store) {
-	one, other, notAsked := lose(t, s, map[string]time.Duration{"alice": time.Hour}), team(t, s), team(t, s)
-	mappings, err := s.Surveys.Named(t.Context(), []string{one, newSession(), other})
+func activeRoom(t *testing.T, s Store) {
+	started, finished := newSession(), newSession()
+	for _, session := range []string{started, finished} {
+		apply(t, s, session, domain.RoomStarted{Observation: observation(session)}, 0)
+	}
+	change(t, s, finished, func(m domain.Mapping) domain.Mapping {
+		m, _ = m.Finalize(9)
+		return m
+	})
+	mappings, err := s.MappingSurvey.ListActive(t.Context(), "", 10)
+	require.NoError(t, err)
+	require.Len(t, mappings, 1, "not one that is final and was never connected")
+	require.Equal(t, started, mappings[0].SessionID())
+	require.Empty(t, mappings[0].State().Participants)
+	mappings, err = s.MappingSurvey.ListActive(t.Context(), started, 10)
+	require.NoError(t, err)
+	require.Empty(t, mappings)
+}
+
+func byIDs(t *testing.T, s Store) {
+	one, other, notAsked := withGrace(t, s, map[string]time.Duration{"alice": time.Hour}), team(t, s), team(t, s)
+	mappings, err := s.MappingSurvey.ByIDs(t.Context(), []string{one, newSession(), other})
 	require.NoError(t, err)
 	got := map[string]domain.State{}
 	for _, m := range mappings {
@@ -147,12 +170,12 @@ func named(t *testing.T, s Store) {
 	}
 	require.Equal(t, map[string]domain.State{one: load(t, s, one), other: load(t, s, other)}, got)
 	require.NotContains(t, got, notAsked)
-	mappings, err = s.Surveys.Named(t.Context(), nil)
+	mappings, err = s.MappingSurvey.ByIDs(t.Context(), nil)
 	require.NoError(t, err)
 	require.Empty(t, mappings)
 }
 
-func zombies(t *testing.T, s Store) {
+func orphanRooms(t *testing.T, s Store) {
 	live, final, deleted := team(t, s), team(t, s), team(t, s)
 	for session, deleteRoom := range map[string]bool{final: false, deleted: true} {
 		require.NoError(t, s.Mappings.ChangeSession(t.Context(), session, func(m domain.Mapping) (ports.Change, error) {
@@ -160,12 +183,12 @@ func zombies(t *testing.T, s Store) {
 			return ports.Change{Mapping: m, DeleteRoom: deleteRoom}, nil
 		}))
 	}
-	sessions, err := s.Surveys.Zombies(t.Context(), []string{
+	sessions, err := s.MappingSurvey.OrphanRooms(t.Context(), []string{
 		domain.RoomName(live), domain.RoomName(final), domain.RoomName(deleted), "somebody-elses",
 	})
 	require.NoError(t, err)
 	require.Equal(t, []string{final}, sessions)
-	sessions, err = s.Surveys.Zombies(t.Context(), nil)
+	sessions, err = s.MappingSurvey.OrphanRooms(t.Context(), nil)
 	require.NoError(t, err)
 	require.Empty(t, sessions)
 }

@@ -49,8 +49,12 @@ func (p *provider) Remove(ctx context.Context, room, identity string) error {
 	return p.tell(ctx, "remove "+identity+" from "+room)
 }
 
-func (p *provider) SetRole(ctx context.Context, room string, s domain.Standing) error {
+func (p *provider) SetRole(ctx context.Context, room string, s domain.DesiredPermission) error {
 	return p.tell(ctx, s.Identity+" is "+string(s.Role)+" in "+room)
+}
+
+func (*provider) Ask(context.Context, string, string) (domain.Answer, error) {
+	return domain.Answer{Kind: domain.NotFound}, nil
 }
 
 func (p *provider) heard() []string {
@@ -59,8 +63,8 @@ func (p *provider) heard() []string {
 	return append([]string(nil), p.told...)
 }
 
-func (b *bench) enforcer(p *provider, poll time.Duration) *app.EnforceStandings {
-	return &app.EnforceStandings{List: b.store, Participants: p, Tally: b.tally, Log: slog.New(slog.DiscardHandler), Poll: poll}
+func (b *bench) enforcer(p *provider, poll time.Duration) *app.SyncPermissions {
+	return &app.SyncPermissions{List: b.store, Participants: p, Media: &media{}, Tally: b.tally, Log: slog.New(slog.DiscardHandler), Poll: poll}
 }
 
 func (b *bench) remove(user string, version int64) {
@@ -100,7 +104,7 @@ func TestTheProviderIsToldUntilItHasHeard(t *testing.T) {
 	run(t, b.enforcer(p, 20*time.Millisecond).Run)
 	require.Eventually(t, func() bool { return len(p.heard()) == 1 }, 30*time.Second, 5*time.Millisecond)
 	require.Eventually(t, func() bool {
-		_, waiting, err := b.store.NextEnforcement(t.Context())
+		_, waiting, err := b.store.NextPermissionSync(t.Context())
 		return err == nil && !waiting
 	}, 10*time.Second, 5*time.Millisecond)
 	require.Equal(t, []string{"enforcement:removal:postponed", "enforcement:removal:postponed", "enforcement:removal:done"}, b.tally.take())
@@ -143,7 +147,7 @@ func TestAnOldRemovalNeverHitsANewInvitation(t *testing.T) {
 		return err == nil
 	}, 10*time.Second, time.Millisecond)
 	require.Eventually(t, func() bool {
-		_, waiting, err := b.store.NextEnforcement(t.Context())
+		_, waiting, err := b.store.NextPermissionSync(t.Context())
 		return err == nil && !waiting
 	}, 10*time.Second, time.Millisecond)
 	b.remove("alice", 2)
@@ -167,5 +171,5 @@ func TestARemovalThatWasNotBegunIsForgotten(t *testing.T) {
 	require.Equal(t, []string{"alice#default is viewer in " + room}, p.heard())
 	_, err = b.token(func(c *commands.TokenIssue) { c.SessionVersion = 1 })
 	require.NoError(t, err, "an older command gets what is known")
-	require.Equal(t, events.RoleViewer, b.tokens.granted[len(b.tokens.granted)-1].Seat.Role)
+	require.Equal(t, events.RoleViewer, b.tokens.granted[len(b.tokens.granted)-1].Grant.Role)
 }

@@ -21,10 +21,11 @@ import (
 	"github.com/callplane/callplane/services/bridge/internal/ports"
 )
 
-// With nanoseconds, as the provider's and the machine's clocks have them, and the database has not.
+// at has nanoseconds, as the provider's and the machine's clocks have them, and the database has
+// not.
 var at = time.Date(2026, 11, 23, 8, 0, 0, 123_456_789, time.UTC)
 
-// twoReplicas have a mapping with Alice in the call, which the first one may rely on.
+// twoReplicas have a mapping with Alice in the call, which the first one has in its cache.
 func twoReplicas(t *testing.T) (a, b *Store, session string) {
 	t.Helper()
 	url, _ := testkit.Postgres(t).Database(t, "bridge", func(url string) error {
@@ -41,18 +42,18 @@ func twoReplicas(t *testing.T) (a, b *Store, session string) {
 	require.NoError(t, err)
 	for _, user := range []string{"alice", "bob"} {
 		require.NoError(t, a.ChangeSession(t.Context(), session, func(m domain.Mapping) (ports.Change, error) {
-			m, _, err := m.Admit(domain.Admission{UserID: user, Role: events.RoleHost, SessionVersion: 1})
+			m, _, err := m.Admit(domain.GrantRequest{UserID: user, Role: events.RoleHost, SessionVersion: 1})
 			return ports.Change{Mapping: m}, err
 		}))
 	}
 	require.Equal(t, ports.Stored, receiveFact(t, a, session, "EV_joined", joinedAs(session, "alice")))
-	_, _, known := a.left.Recall(domain.RoomName(session))
+	_, _, known := a.cache.Recall(domain.RoomName(session))
 	require.True(t, known)
 	return a, b, session
 }
 
-func sightingOf(session string) domain.Sighting {
-	return domain.Sighting{Room: domain.RoomRef{Name: domain.RoomName(session), SID: "RM_1", CreatedAt: at}, At: at.Add(time.Second)}
+func sightingOf(session string) domain.Observation {
+	return domain.Observation{Room: domain.RoomRef{Name: domain.RoomName(session), SID: "RM_1", CreatedAt: at}, At: at.Add(time.Second)}
 }
 
 func connectionOf(user string) domain.Connection {
@@ -62,21 +63,21 @@ func connectionOf(user string) domain.Connection {
 // back is a join with a connection of its own.
 func back(session, user string) domain.Fact {
 	return domain.ParticipantJoined{
-		Sighting: sightingOf(session), Connection: domain.Connection{Identity: user + "#default", SID: "PA_again", JoinedAt: at.Add(time.Second)},
+		Observation: sightingOf(session), Connection: domain.Connection{Identity: user + "#default", SID: "PA_again", JoinedAt: at.Add(time.Second)},
 	}
 }
 
 func joinedAs(session, user string) domain.Fact {
-	return domain.ParticipantJoined{Sighting: sightingOf(session), Connection: connectionOf(user)}
+	return domain.ParticipantJoined{Observation: sightingOf(session), Connection: connectionOf(user)}
 }
 
 func lost(session, user string) domain.Fact {
-	return domain.ParticipantLeft{Sighting: sightingOf(session), Connection: connectionOf(user), Reason: events.LeaveConnectionTimeout}
+	return domain.ParticipantLeft{Observation: sightingOf(session), Connection: connectionOf(user), Reason: events.LeaveConnectionTimeout}
 }
 
 func published(session string, n int) domain.Fact {
 	return domain.TrackPublished{
-		Sighting: sightingOf(session), Connection: connectionOf("alice"),
+		Observation: sightingOf(session), Connection: connectionOf("alice"),
 		Track: domain.Track{SID: fmt.Sprint("TR_", n), Kind: events.TrackAudio, Source: events.SourceMicrophone, PublishedAt: at},
 	}
 }
@@ -87,7 +88,7 @@ func receiptOf(session, id string) ports.Receipt {
 
 func applying(fact domain.Fact) ports.Decide {
 	return func(m domain.Mapping) (ports.Change, error) {
-		changed, result := m.Apply(fact, domain.Moment{Now: at, Window: time.Minute})
+		changed, result := m.Apply(fact, domain.Moment{Now: at, Policy: domain.Policy{Grace: time.Minute}})
 		c := ports.Change{Mapping: changed}
 		for _, e := range result.Events {
 			sealed, err := events.Seal(e.ID, m.SessionID(), e.Draft)
@@ -107,21 +108,21 @@ func receiveFact(t *testing.T, s *Store, session, id string, fact domain.Fact) p
 	return reception
 }
 
-// asLeft tells what becomes of a webhook without the mapping being read.
-func asLeft(t *testing.T, s *Store, session, id string, fact domain.Fact) ports.Reception {
+// receiveUnchanged receives a webhook without reading the mapping.
+func receiveUnchanged(t *testing.T, s *Store, session, id string, fact domain.Fact) ports.Reception {
 	t.Helper()
-	reception, err := s.receiveAsLeft(t.Context(), receiptOf(session, id), applying(fact))
+	reception, err := s.receiveIfUnchanged(t.Context(), receiptOf(session, id), applying(fact))
 	require.NoError(t, err)
 	return reception
 }
 
-// holdToMemory holds what is remembered of a mapping to what is stored.
-func holdToMemory(t *testing.T, s *Store, session string) {
+// requireCacheAgrees compares a mapping in the cache with the one that is stored.
+func requireCacheAgrees(t *testing.T, s *Store, session string) {
 	t.Helper()
 	stored, known, err := s.Find(t.Context(), session)
 	require.NoError(t, err)
 	require.True(t, known)
-	if found, state, known := s.left.Recall(domain.RoomName(session)); known && found.revision == stored.Revision() {
+	if found, state, known := s.cache.Recall(domain.RoomName(session)); known && found.revision == stored.Revision() {
 		require.Equal(t, stored.State(), state)
 	}
 }
@@ -133,52 +134,53 @@ func count(t *testing.T, s *Store, table string) int {
 	return rows
 }
 
-func TestAWebhookIsTakenInAsTheMappingWasLeft(t *testing.T) {
+func TestReceiveWithoutReadingAnUnchangedMapping(t *testing.T) {
 	a, _, session := twoReplicas(t)
 	for n, fact := range []domain.Fact{
 		published(session, 1), joinedAs(session, "bob"), lost(session, "bob"), back(session, "bob"), lost(session, "alice"),
-		published(session, 1), domain.RoomFinished{Sighting: sightingOf(session)},
+		published(session, 1), domain.RoomFinished{Observation: sightingOf(session)},
 	} {
-		require.Equal(t, ports.Stored, asLeft(t, a, session, fmt.Sprint("EV_", n), fact))
-		_, _, known := a.left.Recall(domain.RoomName(session))
+		require.Equal(t, ports.Stored, receiveUnchanged(t, a, session, fmt.Sprint("EV_", n), fact))
+		_, _, known := a.cache.Recall(domain.RoomName(session))
 		require.True(t, known)
-		holdToMemory(t, a, session)
+		requireCacheAgrees(t, a, session)
 	}
 	require.Equal(t, 8, count(t, a, "webhook_receipts"))
 }
 
-func TestAWebhookThatWasReceivedIsNotTakenInAgain(t *testing.T) {
+func TestRepeatedWebhookOfAnUnchangedMapping(t *testing.T) {
 	a, b, session := twoReplicas(t)
-	require.Equal(t, ports.Stored, asLeft(t, a, session, "EV_1", published(session, 1)))
+	require.Equal(t, ports.Stored, receiveUnchanged(t, a, session, "EV_1", published(session, 1)))
 	outbox := count(t, a, "outbox")
 	for _, s := range []*Store{a, b} {
-		require.Empty(t, asLeft(t, s, session, "EV_1", published(session, 2)))
+		require.Empty(t, receiveUnchanged(t, s, session, "EV_1", published(session, 2)))
 		require.Equal(t, ports.Repeated, receiveFact(t, s, session, "EV_1", published(session, 2)))
 	}
 	require.Equal(t, outbox, count(t, a, "outbox"))
-	require.Equal(t, ports.Stored, asLeft(t, a, session, "EV_2", published(session, 2)), "it knows the mapping as before")
+	require.Equal(t, ports.Stored, receiveUnchanged(t, a, session, "EV_2", published(session, 2)), "it knows the mapping as before")
 }
 
-func TestAMappingThatOthersHaveChangedIsRead(t *testing.T) {
+func TestChangedMappingIsReadAgain(t *testing.T) {
 	a, b, session := twoReplicas(t)
 	require.Equal(t, ports.Stored, receiveFact(t, b, session, "EV_1", lost(session, "alice")))
 	receipts, outbox := count(t, a, "webhook_receipts"), count(t, a, "outbox")
-	require.Empty(t, asLeft(t, a, session, "EV_2", back(session, "alice")))
+	require.Empty(t, receiveUnchanged(t, a, session, "EV_2", back(session, "alice")))
 	require.Equal(t, receipts, count(t, a, "webhook_receipts"), "nothing is done")
 	require.Equal(t, outbox, count(t, a, "outbox"), "nothing is done")
 	require.Equal(t, ports.Stored, receiveFact(t, a, session, "EV_2", back(session, "alice")))
 	m, _, err := a.Find(t.Context(), session)
 	require.NoError(t, err)
 	require.Equal(t, domain.Present, m.State().Participants["alice#default"].Presence)
-	require.Greater(t, count(t, a, "outbox"), outbox, "that she is back is told: that she was lost was")
+	require.Greater(t, count(t, a, "outbox"), outbox, "the reconnection is published, as the loss was")
 }
 
-// TestADatabaseThatWasSetBack gives the revision of a change that it has lost to another one.
-func TestADatabaseThatWasSetBack(t *testing.T) {
+// TestRestoredFromBackup gives the revision of a change that the database has lost to another
+// change.
+func TestRestoredFromBackup(t *testing.T) {
 	a, b, session := twoReplicas(t)
 	before, _, err := a.Find(t.Context(), session)
 	require.NoError(t, err)
-	require.Equal(t, ports.Stored, asLeft(t, a, session, "EV_1", published(session, 1)))
+	require.Equal(t, ports.Stored, receiveUnchanged(t, a, session, "EV_1", published(session, 1)))
 	for _, statement := range []string{
 		"DELETE FROM tracks", "DELETE FROM outbox WHERE routing_key = 'call.track.published'", "DELETE FROM webhook_receipts WHERE webhook_id = 'EV_1'",
 		fmt.Sprint("UPDATE mappings SET updated_at = clock_timestamp(), revision = ", before.Revision()),
@@ -186,7 +188,7 @@ func TestADatabaseThatWasSetBack(t *testing.T) {
 		require.NoError(t, a.db.Exec(statement).Error, statement)
 	}
 	require.Equal(t, ports.Stored, receiveFact(t, b, session, "EV_2", joinedAs(session, "bob")))
-	require.Empty(t, asLeft(t, a, session, "EV_3", published(session, 2)))
+	require.Empty(t, receiveUnchanged(t, a, session, "EV_3", published(session, 2)))
 	require.Equal(t, ports.Stored, receiveFact(t, a, session, "EV_3", published(session, 2)))
 	m, _, err := a.Find(t.Context(), session)
 	require.NoError(t, err)
@@ -194,16 +196,16 @@ func TestADatabaseThatWasSetBack(t *testing.T) {
 	require.Len(t, m.State().Participants["alice#default"].Tracks, 1)
 }
 
-func TestAMappingThatIsGoneIsNotTakenForTheOneThatWasLeft(t *testing.T) {
+func TestDeletedMappingIsNotServedFromTheCache(t *testing.T) {
 	a, _, session := twoReplicas(t)
 	require.NoError(t, a.db.Exec("DELETE FROM mappings").Error)
-	require.Empty(t, asLeft(t, a, session, "EV_1", published(session, 1)))
-	require.Equal(t, ports.Elsewhere, receiveFact(t, a, session, "EV_1", published(session, 1)))
+	require.Empty(t, receiveUnchanged(t, a, session, "EV_1", published(session, 1)))
+	require.Equal(t, ports.UnknownRoom, receiveFact(t, a, session, "EV_1", published(session, 1)))
 }
 
-// TestReplicasThatChangeOneMapping give every webhook to both, in any order, while others change the mapping through either: each webhook has
-// its effect once.
-func TestReplicasThatChangeOneMapping(t *testing.T) {
+// TestConcurrentReplicas gives every webhook to both replicas, in any order, while the mapping is
+// also changed through either: each webhook has its effect once.
+func TestConcurrentReplicas(t *testing.T) {
 	a, b, session := twoReplicas(t)
 	const webhooks, lessons = 150, 20
 	before := count(t, a, "outbox")
@@ -243,6 +245,6 @@ func TestReplicasThatChangeOneMapping(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, m.State().Participants["alice#default"].Tracks, webhooks)
 	require.Len(t, m.State().Members, 2+2*lessons)
-	holdToMemory(t, a, session)
-	holdToMemory(t, b, session)
+	requireCacheAgrees(t, a, session)
+	requireCacheAgrees(t, b, session)
 }

@@ -120,16 +120,18 @@ func TestSequences(t *testing.T) {
 func TestAWindowIsOverWhenTheProviderSaysSo(t *testing.T) {
 	c := inCall(t)
 	c.hear(timeout(0, "alice", 1, 5000))
-	require.Empty(t, c.expire(nobody, lostLate-1), "not yet")
-	next, open := c.mapping.NextDeadline()
+	require.Empty(t, c.expire(nobody, lostLate-2001), "not yet")
+	next, open := c.mapping.NextCheckAt()
 	require.True(t, open)
-	require.Equal(t, at(999_999+lostLate), next)
+	require.Equal(t, at(999_999+lostLate).Add(-domain.ConfirmDelay), next, "so that the second answer comes at the deadline")
 	coming := domain.Listed{Connection: conn("alice", 6), State: domain.Connecting}
 	require.Empty(t, c.expire(listed(0, coming, active("bob", 2)), lostLate), "on her way in")
-	require.Empty(t, c.expire(listed(0, active("alice", 1), active("bob", 2)), lostLate), "the provider still lists what it said was over")
+	c.answers = map[string]domain.Answer{"alice#default": {Kind: domain.Found, Found: active("alice", 1)}}
+	require.Empty(t, c.expire(listed(0, active("alice", 1), active("bob", 2)), lostLate), "the node still has what was told to be over")
+	c.answers = nil
 	require.Equal(t, types{events.CallParticipantReconnected}, c.expire(listed(0, active("alice", 6), active("bob", 2)), lostLate),
 		"she is there, and nobody had told of it")
-	_, open = c.mapping.NextDeadline()
+	_, open = c.mapping.NextCheckAt()
 	require.False(t, open)
 	c.hear(timeout(0, "alice", 6, 9000))
 	require.Equal(t, types{events.CallParticipantLeft}, c.expire(listed(0, active("bob", 2)), lostLate))
