@@ -29,8 +29,8 @@ func pins(t *testing.T) map[string]string {
 		}
 	}
 	for _, name := range []string{
-		"GO_VERSION", "GO_IMAGE", "POSTGRES_IMAGE", "RABBITMQ_IMAGE", "LIVEKIT_IMAGE", "NGINX_IMAGE", "COMPOSE_VERSION", "GOLANGCI_LINT_VERSION",
-		"NODE_VERSION", "POSTGRES_MIN", "RABBITMQ_MIN",
+		"GO_VERSION", "GO_IMAGE", "POSTGRES_IMAGE", "RABBITMQ_IMAGE", "LIVEKIT_IMAGE", "REDIS_IMAGE", "NGINX_IMAGE", "COMPOSE_VERSION",
+		"GOLANGCI_LINT_VERSION", "NODE_VERSION", "POSTGRES_MIN", "RABBITMQ_MIN",
 	} {
 		require.NotEmpty(t, all[name], "versions.env doesn't pin %s", name)
 	}
@@ -202,7 +202,7 @@ func TestWorkflowReadsThePins(t *testing.T) {
 func TestNothingRepeatsAPin(t *testing.T) {
 	t.Parallel()
 	all := pins(t)
-	tagged := regexp.MustCompile(`\b(postgres|rabbitmq|golang|nginx|livekit/livekit-server):(v?\d[\w.-]*)`)
+	tagged := regexp.MustCompile(`\b(postgres|rabbitmq|golang|nginx|redis|livekit/livekit-server):(v?\d[\w.-]*)`)
 	port := regexp.MustCompile(`^\d{4,5}$`)
 	literals := map[string]string{}
 	for _, name := range []string{"GO_VERSION", "COMPOSE_VERSION", "GOLANGCI_LINT_VERSION", "NODE_VERSION"} {

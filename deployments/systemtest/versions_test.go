@@ -22,7 +22,7 @@ const standInLabel = "callplane.standin"
 func TestServersAreThePinned(t *testing.T) {
 	t.Parallel()
 	postgres, broker := testkit.Postgres(t), testkit.Rabbit(t)
-	livekit := testkit.LiveKit(t, "")
+	livekit := testkit.LiveKitWithRedis(t, "")
 	var overview struct {
 		Version string `json:"rabbitmq_version"`
 	}
@@ -34,6 +34,7 @@ func TestServersAreThePinned(t *testing.T) {
 		"POSTGRES_IMAGE": {postgres.Container, query(t, postgres.AdminURL("postgres"), "SHOW server_version")[0]},
 		"RABBITMQ_IMAGE": {broker.Container, overview.Version},
 		"LIVEKIT_IMAGE":  {livekit.Container, liveKitVersion(t, livekit)},
+		"REDIS_IMAGE":    {livekit.Redis, livekit.Redis.Exec(t, "redis-cli", "INFO", "server")},
 	} {
 		want, got := numbers(t, pins(t)[name]), numbers(t, server.version)
 		t.Logf("%s: pinned %v, runs %v", name, want, got)

@@ -28,6 +28,7 @@ type spec struct {
 	files  map[string]string // content by path in the container
 	ports  map[string]int    // port on the host's loopback by port in the container ("5432/tcp")
 	mounts []mount.Mount
+	link   link
 	ready  func(ctx context.Context) error
 }
 
@@ -80,7 +81,7 @@ func (s spec) options() []testcontainers.ContainerCustomizer {
 		exposed = append(exposed, inside)
 		bindings[network.MustParsePort(inside)] = []network.PortBinding{{HostIP: netip.MustParseAddr("127.0.0.1"), HostPort: strconv.Itoa(outside)}}
 	}
-	return []testcontainers.ContainerCustomizer{
+	options := []testcontainers.ContainerCustomizer{
 		testcontainers.WithEnv(s.env),
 		testcontainers.WithCmd(s.cmd...),
 		testcontainers.WithFiles(files...),
@@ -93,6 +94,10 @@ func (s spec) options() []testcontainers.ContainerCustomizer {
 		}),
 		testcontainers.WithLogger(silent{}),
 	}
+	if s.link.network != nil {
+		options = append(options, s.link.join())
+	}
+	return options
 }
 
 // silent drops the container library's own progress lines.

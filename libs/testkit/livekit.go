@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/url"
 	"os"
-	"path/filepath"
 	"strconv"
 	"testing"
 )
@@ -14,13 +14,14 @@ import (
 // containerHost is the name by which a container reaches this machine.
 const containerHost = "host.docker.internal"
 
-// LiveKitServer is a LiveKit server. Its Container is nil where TEST_LIVEKIT_URL names the server.
+// LiveKitServer is a LiveKit server. Its Container is nil where TEST_LIVEKIT_URL names the server, its Redis where it has none.
 type LiveKitServer struct {
 	*Container
 	URL       string // of the server API, http
 	WSURL     string // for clients, ws
 	APIKey    string
 	APISecret string
+	Redis     *Container
 }
 
 // LiveKit starts a server for this test with the settings of deployments/livekit, which sends its webhooks to webhookURL. A webhookURL of
@@ -36,7 +37,7 @@ func LiveKit(t testing.TB, webhookURL string) *LiveKitServer {
 	if server != nil {
 		return server
 	}
-	server, err = startLiveKit(t.Context(), webhookURL)
+	server, err = startLiveKit(t.Context(), webhookURL, link{})
 	if err != nil {
 		t.Fatalf("testkit: LiveKit: %v", err)
 	}
@@ -44,8 +45,9 @@ func LiveKit(t testing.TB, webhookURL string) *LiveKitServer {
 	return server
 }
 
-func startLiveKit(ctx context.Context, webhookURL string) (*LiveKitServer, error) {
-	pins, err := readEnvFile(filepath.Join(Root(), "deployments", "versions.env"))
+// startLiveKit starts a server; one that is on a network finds Redis there.
+func startLiveKit(ctx context.Context, webhookURL string, place link) (*LiveKitServer, error) {
+	image, err := pinned("LIVEKIT_IMAGE")
 	if err != nil {
 		return nil, err
 	}
@@ -73,12 +75,16 @@ func startLiveKit(ctx context.Context, webhookURL string) (*LiveKitServer, error
 	if err != nil {
 		return nil, err
 	}
+	if place.network != nil {
+		config += fmt.Sprintf("redis:\n  address: %s\n", net.JoinHostPort(redisAlias, redisPort))
+	}
 	server := &LiveKitServer{
 		URL: "http://127.0.0.1:" + values["LIVEKIT_PORT"], WSURL: "ws://127.0.0.1:" + values["LIVEKIT_PORT"],
 		APIKey: values["LIVEKIT_API_KEY"], APISecret: values["LIVEKIT_API_SECRET"],
 	}
 	server.Container, err = run(ctx, spec{
-		image: pins["LIVEKIT_IMAGE"],
+		image: image,
+		link:  place,
 		cmd:   []string{"--config", "/etc/livekit.yaml"},
 		files: map[string]string{"/etc/livekit.yaml": config},
 		// Clients are told these numbers by the server, so they are the same inside and outside.

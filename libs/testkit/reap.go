@@ -28,14 +28,15 @@ func owner() string {
 // reap removes containers of test processes of this machine that were killed before they could do it themselves.
 func reap(ctx context.Context) { removeAll(ctx, orphaned) }
 
-// removeAll removes the containers whose owner matches.
+// removeAll removes the containers whose owner matches, and their networks.
 func removeAll(ctx context.Context, matches func(owner string) bool) {
 	engine, err := testcontainers.NewDockerClientWithOpts(ctx)
 	if err != nil {
 		return // Starting one tells what is wrong with the engine.
 	}
 	defer engine.Close() //nolint:errcheck // Nothing is in hand.
-	found, err := engine.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: client.Filters{}.Add("label", ownerLabel)})
+	owned := client.Filters{}.Add("label", ownerLabel)
+	found, err := engine.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: owned})
 	if err != nil {
 		return
 	}
@@ -43,6 +44,17 @@ func removeAll(ctx context.Context, matches func(owner string) bool) {
 		if matches(c.Labels[ownerLabel]) {
 			if _, err := engine.ContainerRemove(ctx, c.ID, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true}); err != nil {
 				fmt.Fprintf(os.Stderr, "testkit: remove a container of an interrupted test: %v\n", err)
+			}
+		}
+	}
+	networks, err := engine.NetworkList(ctx, client.NetworkListOptions{Filters: owned})
+	if err != nil {
+		return
+	}
+	for _, n := range networks.Items {
+		if matches(n.Labels[ownerLabel]) {
+			if _, err := engine.NetworkRemove(ctx, n.ID, client.NetworkRemoveOptions{}); err != nil {
+				fmt.Fprintf(os.Stderr, "testkit: remove a network of an interrupted test: %v\n", err)
 			}
 		}
 	}

@@ -16,15 +16,24 @@ import (
 // Pin returns a version or image that deployments/versions.env pins, such as POSTGRES_IMAGE.
 func Pin(t testing.TB, name string) string {
 	t.Helper()
-	pins, err := readEnvFile(filepath.Join(Root(), "deployments", "versions.env"))
+	value, err := pinned(name)
 	if err != nil {
 		t.Fatalf("testkit: %v", err)
 	}
+	return value
+}
+
+// pinned is Pin outside a test.
+func pinned(name string) (string, error) {
+	pins, err := readEnvFile(filepath.Join(Root(), "deployments", "versions.env"))
+	if err != nil {
+		return "", err
+	}
 	value, ok := pins[name]
 	if !ok {
-		t.Fatalf("testkit: deployments/versions.env does not pin %s", name)
+		return "", fmt.Errorf("deployments/versions.env does not pin %s", name)
 	}
-	return value
+	return value, nil
 }
 
 // readEnvFile reads lines of NAME=value, leaving out empty ones and comments.

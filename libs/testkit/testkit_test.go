@@ -7,6 +7,7 @@ import (
 	"database/sql"
 	"errors"
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -164,6 +165,18 @@ func TestLiveKitAnswers(t *testing.T) {
 	assert.Equal(t, http.StatusOK, response.StatusCode)
 	assert.Contains(t, server.Exec(t, "cat", "/etc/livekit.yaml"), "http://host.docker.internal:8081/livekit/webhook")
 	http.DefaultClient.CloseIdleConnections()
+}
+
+func TestRedisKeepsLiveKitsState(t *testing.T) {
+	t.Parallel()
+	server := testkit.LiveKitWithRedis(t, "")
+	registered := func() bool { return strings.HasSuffix(server.Redis.Exec(t, "redis-cli", "HLEN", "nodes"), "1\n") }
+	assert.True(t, registered(), "the server is registered there")
+	server.Redis.Kill(t)
+	server.Redis.Start(t)
+	assert.True(t, registered(), "same data")
+	server.Kill(t)
+	server.Start(t)
 }
 
 func TestEventuallyWaitsForACondition(t *testing.T) {

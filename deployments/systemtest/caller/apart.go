@@ -22,9 +22,13 @@ const (
 	sayMigrate = "migrate" // answered with "migrating"
 	sayLeave   = "leave"   // answered with the reason, as when the server ends the stay
 	joinedWord = "joined"
+	inWord     = "in" // said again and again, with the sid of the connection
 	goneWord   = "gone"
 	failedWord = "failed"
 )
+
+// beat is how often a caller in a process of its own says that it is in the room.
+const beat = 500 * time.Millisecond
 
 // Serve joins as the environment says, does what it is told, and returns the exit code when the stay has ended.
 func Serve(env func(string) string, in io.Reader, out io.Writer) int {
@@ -43,8 +47,14 @@ func Serve(env func(string) string, in io.Reader, out io.Writer) int {
 			told <- lines.Text()
 		}
 	}()
+	beats := time.NewTicker(beat)
+	defer beats.Stop()
 	for {
 		select {
+		case <-beats.C:
+			if sid := c.Connected(); sid != "" {
+				say(inWord, sid)
+			}
 		case <-c.Gone():
 			say(goneWord, c.Reason())
 			return 0

@@ -72,6 +72,14 @@ func (c *Caller) Room() string { return c.room.Name() }
 // SID is the server's name of this stay in the room; another one after a rejoin.
 func (c *Caller) SID() string { return c.room.LocalParticipant.SID() }
 
+// Connected is the sid of the connection by which the caller is in the room as far as its client knows; "" while it is in none.
+func (c *Caller) Connected() string {
+	if c.Reason() != "" || c.room.ConnectionState() != lksdk.ConnectionStateConnected {
+		return ""
+	}
+	return c.SID()
+}
+
 // PublishAudio publishes an Opus track from a microphone that hears nothing, and gives its sid when the server has taken it.
 func (c *Caller) PublishAudio(ctx context.Context) (string, error) {
 	track, err := lksdk.NewLocalTrack(webrtc.RTPCodecCapability{MimeType: webrtc.MimeTypeOpus, ClockRate: clockRate, Channels: channels})

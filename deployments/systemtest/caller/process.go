@@ -24,6 +24,7 @@ type Process struct {
 	answers  chan string   // everything that it says but the end of its stay
 	ended    chan struct{} // closed when it has ended
 	identity string
+	stays    stays
 	reason   string // why its stay ended; written before ended is closed
 }
 
@@ -73,6 +74,10 @@ func (p *Process) listen(said io.Reader) {
 			p.reason = reason
 			continue
 		}
+		if sid, in := strings.CutPrefix(lines.Text(), inWord+" "); in {
+			p.stays.note(sid, time.Now())
+			continue
+		}
 		p.answers <- lines.Text()
 	}
 	_ = p.cmd.Wait() // It may have been killed, which is an error.
@@ -80,6 +85,9 @@ func (p *Process) listen(said io.Reader) {
 
 // Identity is what the room knows the caller as.
 func (p *Process) Identity() string { return p.identity }
+
+// Stays returns when it was in the room, by its client's own word.
+func (p *Process) Stays() []Stay { return p.stays.all() }
 
 // Publish publishes audio.
 func (p *Process) Publish(t testing.TB) {

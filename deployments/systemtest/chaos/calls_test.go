@@ -46,23 +46,27 @@ func (w *world) converse(t *testing.T, line int) {
 type call struct {
 	*testing.T
 
-	w      *world
-	id     string
-	owner  *user
-	chance *rand.Rand
-	tokens map[string]callplane.Token
-	people map[string]*caller.Process // who is on the line, as far as is known
+	w       *world
+	id      string
+	owner   *user
+	guest   string
+	chance  *rand.Rand
+	tokens  map[string]callplane.Token
+	people  map[string]*caller.Process // who is on the line, as far as is known
+	clients []*caller.Process          // that ever were
 }
 
 // newCall makes a session with tokens for two people; nil where that failed, which the test knows.
 func (w *world) newCall(t *testing.T, line int) *call {
 	t.Helper()
 	owner := w.user(fmt.Sprintf("call-%d-%d", line, w.number()))
-	c := &call{T: t, w: w, owner: owner, chance: owner.chance, tokens: map[string]callplane.Token{}, people: map[string]*caller.Process{}}
+	c := &call{
+		T: t, w: w, owner: owner, guest: owner.name + "-guest", chance: owner.chance,
+		tokens: map[string]callplane.Token{}, people: map[string]*caller.Process{},
+	}
 	t.Cleanup(owner.api.Close)
-	guest := owner.name + "-guest"
 	session, err := owner.create(t.Context(), history.Called, callplane.NewSession{
-		Kind: "audio", Members: []callplane.Member{{UserID: guest, Role: "participant"}},
+		Kind: "audio", Members: []callplane.Member{{UserID: c.guest, Role: "participant"}},
 	})
 	if err != nil {
 		t.Errorf("making a call: %v", err)
@@ -70,14 +74,17 @@ func (w *world) newCall(t *testing.T, line int) *call {
 	}
 	c.id = session.SessionID
 	w.follow(owner.name, c.id)
-	for _, name := range []string{owner.name, guest} {
+	var identities []string
+	for _, name := range []string{owner.name, c.guest} {
 		token, err := w.token(t.Context(), name, c.id)
 		if err != nil {
 			t.Errorf("asking for a token: %v", err)
 			return nil
 		}
 		c.tokens[name] = token
+		identities = append(identities, token.Identity)
 	}
+	w.identities.Store(roomPrefix+c.id, identities)
 	w.Webhooks.Treat(roomPrefix+c.id, c.anyFate())
 	return c
 }
@@ -124,7 +131,7 @@ func (c *call) befall(user string) {
 		c.comes(user)
 		return
 	}
-	switch c.chance.IntN(12) {
+	switch c.chance.IntN(13) {
 	case 0:
 		p.TryLeave(c)
 	case 1:
@@ -143,6 +150,8 @@ func (c *call) befall(user string) {
 		_, _ = c.w.Rooms.RemoveParticipant(ctx, &livekit.RoomParticipantIdentity{Room: roomPrefix + c.id, Identity: p.Identity()})
 	case 9, 10:
 		c.returnsUnseen(user, p.Identity())
+	case 11:
+		c.changeMembers()
 	default:
 		_ = p.TryPublish(c) // They may be put out before.
 	}
@@ -154,6 +163,7 @@ func (c *call) comes(user string) {
 		return // The room is being deleted at this moment, LiveKit is away, or somebody put them out.
 	}
 	c.people[user] = p
+	c.clients = append(c.clients, p)
 	if c.chance.IntN(3) > 0 {
 		_ = p.TryPublish(c)
 	}
@@ -171,48 +181,4 @@ func (c *call) returnsUnseen(user, identity string) {
 	c.comes(user)
 	c.pause(lull)
 	c.w.Webhooks.Treat(roomPrefix+c.id, c.anyFate())
-}
-
-// settle holds the session to LiveKit, when everything is up again and webhooks pass, and has all leave. While things are broken its owner
-// may end it with people in it.
-func (c *call) settle() {
-	c.w.Webhooks.Treat(roomPrefix+c.id, stack.Always(stack.Pass))
-	switch {
-	case !c.w.active():
-		c.agree()
-		c.Logf("%s: session %s and LiveKit agree, or never will", at(c.w), c.id)
-	case c.chance.IntN(2) == 0:
-		if _, err := c.owner.change(c.Context(), c.id, status("ended")); err != nil {
-			c.Errorf("ending a call: %v", err)
-		}
-	}
-	for _, p := range c.people {
-		if !p.Over() {
-			p.TryLeave(c)
-		}
-	}
-	c.Logf("%s: all have left session %s", at(c.w), c.id)
-}
-
-// agree waits until the session shows who LiveKit lists, and takes that down, or what is so when it has waited for long.
-func (c *call) agree() {
-	c.Helper()
-	for began := time.Now(); ; c.w.until(c.T, time.Now().Add(listEvery)) {
-		listing, err := c.w.list(c.Context())
-		read, ok := c.owner.get(c.Context(), c.id)
-		if err != nil || !ok {
-			continue
-		}
-		m := history.Moment{Session: c.id, Shown: map[string]string{}, Listed: listing.Rooms[c.id]}
-		for _, p := range read.Participants {
-			if p.Status != "left" {
-				m.Shown[p.Identity] = p.Status
-			}
-		}
-		agrees := slices.Equal(slices.Sorted(maps.Keys(m.Shown)), slices.Sorted(maps.Keys(m.Listed)))
-		if agrees || time.Since(began) > agreement || *wrong != "" && time.Since(began) > 2*impatience {
-			c.w.recorder.Note(func(h *history.History) { h.Moments = append(h.Moments, m) })
-			return
-		}
-	}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/callplane/callplane/deployments/systemtest/callplane"
 	"github.com/callplane/callplane/deployments/systemtest/chaos/history"
 	"github.com/callplane/callplane/deployments/systemtest/chaos/schedule"
+	"github.com/callplane/callplane/deployments/systemtest/stack"
 	"github.com/callplane/callplane/libs/testkit"
 )
 
@@ -80,6 +81,14 @@ func (w *world) begin(t *testing.T, f schedule.Fault) {
 			left = testkit.BrokerKeeps
 		}
 		w.disks[f.Target].Fill(t, left)
+	case schedule.Lie:
+		w.RoomService.TreatOthers(w.lie(f))
+	case schedule.Redis:
+		if f.Target == schedule.RedisStalled {
+			w.servers[f.Target].Pause(t)
+			return
+		}
+		w.servers[f.Target].Kill(t)
 	}
 }
 
@@ -100,6 +109,14 @@ func (w *world) end(t *testing.T, f schedule.Fault) {
 		require.NoError(t, w.links[f.Target].heal(f.Kind))
 	case schedule.Fill:
 		w.disks[f.Target].Free(t)
+		w.servers[f.Target].Revive(t)
+	case schedule.Lie:
+		w.RoomService.TreatOthers(stack.Honest)
+	case schedule.Redis:
+		if f.Target == schedule.RedisStalled {
+			w.servers[f.Target].Unpause(t)
+			return
+		}
 		w.servers[f.Target].Revive(t)
 	case schedule.Roll:
 	}

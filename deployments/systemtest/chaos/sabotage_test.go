@@ -19,10 +19,11 @@ import (
 // in sabotage.
 var leftOut = map[string]string{
 	// The inbox is the log's key and the look into it; without the key alone the look is enough, under the session's lock.
-	"unique-key": "ALTER TABLE events DROP CONSTRAINT events_once",
-	"outbox":     "",
-	"fence":      "",
-	"listing":    "",
+	"unique-key":       "ALTER TABLE events DROP CONSTRAINT events_once",
+	"outbox":           "",
+	"fence":            "",
+	"listing":          "",
+	"inferred-is-told": "",
 }
 
 // binaryWithout gives the path of a service's binary without something; "" where nothing is left out.

@@ -46,11 +46,12 @@ type world struct {
 	consumers *consumers
 	over      chan struct{} // closed after the last fault, when everything is up again
 
+	identities    sync.Map // of who may join a room, by the room's name
 	stopObserving context.CancelFunc
 }
 
-// newWorld starts everything: servers, two replicas of each service with a link to each of what they need, and balancers before them.
-func newWorld(t *testing.T, sabotage string) *world {
+// newWorld starts everything that can have faults of the kinds: servers, two replicas of each service with a link to each of what they need, and balancers before them.
+func newWorld(t *testing.T, sabotage string, kinds schedule.Targets) *world {
 	t.Helper()
 	w := &world{
 		recorder: history.NewRecorder(), consumers: newConsumers(), over: make(chan struct{}), processes: map[string]*stack.Process{}, links: map[string]*link{},
@@ -58,10 +59,16 @@ func newWorld(t *testing.T, sabotage string) *world {
 	}
 	database := testkit.OwnPostgresOn(t, w.disks[schedule.Database])
 	broker := testkit.OwnRabbitOn(t, w.disks[schedule.Broker])
-	w.Stack = stack.Prepare(t, broker, stack.OnPostgres(database), stack.WithWebhookProxy(), stack.WithBridge(bridgeSettings),
-		stack.WithoutCheck())
+	options := []stack.Option{
+		stack.OnPostgres(database), stack.WithWebhookProxy(), stack.WithRoomServiceProxy(), stack.WithBridge(bridgeSettings), stack.WithoutCheck(),
+	}
+	if len(kinds[schedule.Redis]) > 0 {
+		options = append(options, stack.WithRedis())
+	}
+	w.Stack = stack.Prepare(t, broker, options...)
 	w.servers = map[string]*testkit.Container{
 		schedule.Database: database.Container, schedule.Broker: broker.Container, schedule.LiveKit: w.LiveKit.Container,
+		schedule.RedisKilled: w.LiveKit.Redis, schedule.RedisStalled: w.LiveKit.Redis,
 	}
 	w.addReplicas(t, schedule.Sessions, w.Sessions, sabotage)
 	w.addReplicas(t, schedule.Bridge, w.Bridge, sabotage)

@@ -38,11 +38,14 @@ type Stack struct {
 	Rooms            *lksdk.RoomServiceClient
 	SessionsDB       Database
 	BridgeDB         Database
-	Observed         *Observer     // of all that is published; nil where figures are taken
-	Webhooks         *WebhookProxy // nil unless the stack has WithWebhookProxy
+	Observed         *Observer         // of all that is published; nil where figures are taken
+	Webhooks         *WebhookProxy     // nil unless the stack has WithWebhookProxy
+	RoomService      *RoomServiceProxy // nil unless the stack has WithRoomServiceProxy
 
 	postgres   *testkit.PG
 	proxied    bool
+	lying      bool
+	redis      bool
 	unobserved bool
 	unchecked  bool
 	bridge     map[string]string // further settings
@@ -54,6 +57,12 @@ type Option func(*Stack)
 
 // WithWebhookProxy has LiveKit's webhooks go through Stack.Webhooks.
 func WithWebhookProxy() Option { return func(s *Stack) { s.proxied = true } }
+
+// WithRoomServiceProxy has the bridge's calls to LiveKit go through Stack.RoomService. Stack.Rooms asks LiveKit itself.
+func WithRoomServiceProxy() Option { return func(s *Stack) { s.lying = true } }
+
+// WithRedis has LiveKit keep its rooms and participants in a Redis of its own.
+func WithRedis() Option { return func(s *Stack) { s.redis = true } }
 
 // WithBridge gives the bridge further settings.
 func WithBridge(settings map[string]string) Option { return func(s *Stack) { s.bridge = settings } }
@@ -90,15 +99,7 @@ func Prepare(t testing.TB, broker *testkit.Broker, options ...Option) *Stack {
 	for _, option := range options {
 		option(s)
 	}
-	webhookURL := s.WebhookURL()
-	if s.proxied {
-		s.Webhooks, webhookURL = newWebhookProxy(t, s.WebhookURL())
-	}
-	s.LiveKit = testkit.LiveKit(t, webhookURL)
-	if s.LiveKit.Container == nil {
-		t.Skip("TEST_LIVEKIT_URL names a server whose webhooks can't come to this test's bridge; without that setting, this test starts its own")
-	}
-	s.Rooms = lksdk.NewRoomServiceClient(s.LiveKit.URL, s.LiveKit.APIKey, s.LiveKit.APISecret)
+	serverAPI := s.startLiveKit(t)
 	if s.postgres == nil {
 		s.postgres = testkit.Postgres(t)
 	}
@@ -122,7 +123,7 @@ func Prepare(t testing.TB, broker *testkit.Broker, options ...Option) *Stack {
 	s.Bridge = NewProcess("bridge", Binary(t, "bridge"), s.settings(t, "bridge", s.BridgeDB, map[string]string{
 		// On all addresses: LiveKit calls it from its container.
 		"HTTP_ADDR":              ":" + strconv.Itoa(bridgePort),
-		"LIVEKIT_API_URL":        s.LiveKit.URL,
+		"LIVEKIT_API_URL":        serverAPI,
 		"LIVEKIT_PUBLIC_URL":     s.LiveKit.WSURL,
 		"LIVEKIT_API_KEY":        s.LiveKit.APIKey,
 		"LIVEKIT_API_SECRET":     s.LiveKit.APISecret,
@@ -132,6 +133,29 @@ func Prepare(t testing.TB, broker *testkit.Broker, options ...Option) *Stack {
 		s.own(t, p)
 	}
 	return s
+}
+
+// startLiveKit starts LiveKit with the proxies that are wanted, and returns where the bridge finds its server API.
+func (s *Stack) startLiveKit(t testing.TB) (serverAPI string) {
+	t.Helper()
+	webhookURL := s.WebhookURL()
+	if s.proxied {
+		s.Webhooks, webhookURL = newWebhookProxy(t, s.WebhookURL())
+	}
+	if s.redis {
+		s.LiveKit = testkit.LiveKitWithRedis(t, webhookURL)
+	} else {
+		s.LiveKit = testkit.LiveKit(t, webhookURL)
+	}
+	if s.LiveKit.Container == nil {
+		t.Skip("TEST_LIVEKIT_URL names a server whose webhooks can't come to this test's bridge; without that setting, this test starts its own")
+	}
+	s.Rooms = lksdk.NewRoomServiceClient(s.LiveKit.URL, s.LiveKit.APIKey, s.LiveKit.APISecret)
+	if !s.lying {
+		return s.LiveKit.URL
+	}
+	s.RoomService = NewRoomServiceProxy(t, s.LiveKit.URL)
+	return s.RoomService.URL()
 }
 
 // SetSessions gives the sessions service further settings before it is started; secrets among them are named, so that no log may hold them.

@@ -10,6 +10,7 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -94,10 +95,14 @@ type call struct {
 
 func newCall(t *testing.T, s *stack.Stack) *call {
 	t.Helper()
-	session, err := s.API.As(alice).Create(t.Context(), callplane.NewSession{
-		Title: t.Name(), Kind: "audio", Members: []callplane.Member{{UserID: bob, Role: "participant"}, {UserID: carol, Role: "participant"}},
+	var session callplane.Session
+	await(t, func(ctx context.Context) error { // On a busy machine it may take a second attempt.
+		var err error
+		session, err = s.API.As(alice).Create(ctx, callplane.NewSession{
+			Title: t.Name(), Kind: "audio", Members: []callplane.Member{{UserID: bob, Role: "participant"}, {UserID: carol, Role: "participant"}},
+		})
+		return err
 	})
-	require.NoError(t, err)
 	return &call{T: t, stack: s, id: session.SessionID, room: "call-" + session.SessionID}
 }
 
@@ -169,19 +174,44 @@ func (c *call) is(status string, shown map[string]string, told story) {
 		if err := told.isTold(lines); err != nil {
 			return err
 		}
-		session, err := c.stack.API.As(alice).Get(ctx, c.id)
-		if err != nil {
-			return err
-		}
-		got := map[string]string{}
-		for _, p := range session.Participants {
-			got[p.UserID] = p.Status
-		}
-		if session.Status != status || !maps.Equal(got, shown) {
-			return fmt.Errorf("the session is %s with %v, not %s with %v", session.Status, got, status, shown)
-		}
-		return nil
+		return c.isShown(ctx, status, shown)
 	})
+}
+
+// isShown fails unless the session has the status and shows these people.
+func (c *call) isShown(ctx context.Context, status string, shown map[string]string) error {
+	session, err := c.stack.API.As(alice).Get(ctx, c.id)
+	if err != nil {
+		return err
+	}
+	got := map[string]string{}
+	for _, p := range session.Participants {
+		got[p.UserID] = p.Status
+	}
+	if session.Status != status || !maps.Equal(got, shown) {
+		return fmt.Errorf("the session is %s with %v, not %s with %v", session.Status, got, status, shown)
+	}
+	return nil
+}
+
+// shows is is where the log is open.
+func (c *call) shows(status string, shown map[string]string) {
+	c.Helper()
+	await(c, func(ctx context.Context) error {
+		err := c.isShown(ctx, status, shown)
+		if err != nil {
+			lines, _ := c.lines(ctx)
+			err = fmt.Errorf("%w: %q", err, lines)
+		}
+		return err
+	})
+}
+
+// hasNot holds the log to have no line that begins so.
+func (c *call) hasNot(beginning string) {
+	c.Helper()
+	lines := c.now()
+	require.False(c, slices.ContainsFunc(lines, func(line string) bool { return strings.HasPrefix(line, beginning) }), "%q", lines)
 }
 
 // ends holds the session against its end: log, status and presence are final, and nothing of it is left anywhere.

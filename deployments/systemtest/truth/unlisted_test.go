@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/livekit/protocol/livekit"
+	"github.com/livekit/protocol/webhook"
 	"github.com/stretchr/testify/require"
 
 	"github.com/callplane/callplane/deployments/systemtest/stack"
@@ -19,7 +21,8 @@ import (
 func TestNobodyLooks(t *testing.T) {
 	t.Parallel()
 	s := start(t, func() *stack.Stack {
-		s := stack.Prepare(t, testkit.Rabbit(t), stack.WithWebhookProxy(), quick(15*time.Second, map[string]string{"RECONCILE_INTERVAL": "0"}))
+		s := stack.Prepare(t, testkit.Rabbit(t), stack.WithWebhookProxy(), stack.WithRoomServiceProxy(),
+			quick(15*time.Second, map[string]string{"RECONCILE_INTERVAL": "0"}))
 		s.SetSessions(t, map[string]string{"ACTIVATION_TIMEOUT": "20s"})
 		return s
 	})
@@ -27,6 +30,9 @@ func TestNobodyLooks(t *testing.T) {
 		"back, and nobody tells":   backUntold,
 		"joined, and nobody tells": joinedUntold,
 		"nobody joins in time":     nobodyInTime,
+		"a connection is aborted":  aborted,
+		"a track comes alone":      trackAlone,
+		"a finished room goes on":  finishedGoesOn,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -74,6 +80,35 @@ func joinedUntold(c *call) {
 	a.Leave(c)
 	c.ends("ended", shown(alice, "left"), then(happens("call.created", "call.connecting", "call.connected alice", "call.participant.joined alice"),
 		isGone(alice, "client_initiated"), isOver()))
+}
+
+// aborted has the connection of somebody end who was in the call, and only the webhook for one that never came about tells of it.
+func aborted(c *call) {
+	people := c.join(alice, bob)
+	there, err := c.listed(c.Context())
+	require.NoError(c, err)
+	c.loses(people[0].Identity())
+	people[0].Kill(c)
+	ended := there[people[0].Identity()]
+	ended.DisconnectReason = livekit.DisconnectReason_CONNECTION_TIMEOUT
+	c.tell(&livekit.WebhookEvent{Event: webhook.EventParticipantConnectionAborted, Room: c.roomInfo(), Participant: ended})
+	told := then(opens(alice, bob), isLost(alice, "connection_timeout"))
+	c.is("active", shown(alice, "reconnecting", bob, "present"), told)
+	told = then(told, isGone(alice, "reconnect_timeout"))
+	c.is("active", shown(alice, "left", bob, "present"), told)
+	people[1].Leave(c)
+	c.ends("ended", shown(alice, "left", bob, "left"), then(told, hangsUp(bob), isOver()))
+}
+
+// trackAlone has somebody join of whom only the track is told: they are looked for, and shown.
+func trackAlone(c *call) {
+	people := c.join(alice)
+	token := c.stack.Token(c, c.id, bob)
+	c.loses(token.Identity, webhook.EventParticipantJoined)
+	people = append(people, c.stack.Speak(c, token))
+	told := then(opens(alice), speaks(bob))
+	c.is("active", shown(alice, "present", bob, "present"), told)
+	c.hangUpInTurn(told, people[1], people[0], bob, alice)
 }
 
 // nobodyInTime has tokens given that nobody uses.

@@ -36,6 +36,7 @@ func Timeline(h *history.History, session string) string {
 	}
 	all = append(all, streamMoments(h, session)...)
 	all = append(all, roomMoments(h, session)...)
+	all = append(all, clientMoments(h, session)...)
 	if len(all) > 0 {
 		from := slices.MinFunc(all, func(a, b moment) int { return cmp.Compare(a.at, b.at) }).at
 		for _, f := range h.Faults {
@@ -72,6 +73,22 @@ func roomMoments(h *history.History, session string) []moment {
 		if now := fmt.Sprint(l.Rooms[session]); now != before {
 			all = append(all, moment{l.Answered.Sub(h.Began), "LiveKit  lists " + now})
 			before = now
+		}
+	}
+	return all
+}
+
+// clientMoments are when clients were in the room, by their own word.
+func clientMoments(h *history.History, session string) []moment {
+	var all []moment
+	for _, c := range h.Clients {
+		if c.Session != session {
+			continue
+		}
+		for _, stay := range c.Stays {
+			all = append(all, moment{
+				stay.From.Sub(h.Began), fmt.Sprintf("client   of %s is there by %s until %s", c.Identity, stay.SID, at(stay.To.Sub(h.Began))),
+			})
 		}
 	}
 	return all

@@ -11,17 +11,18 @@ import (
 	"github.com/callplane/callplane/deployments/systemtest/chaos/history"
 )
 
-// doubt is how far the provider's times and ours may be apart: its are in whole seconds, and what it has answered takes a while to be stored.
-const doubt = 4 * time.Second
+const (
+	// doubt is how far the provider's times and ours may be apart: its are in whole seconds, and what it has answered takes a while to be stored.
+	doubt = 4 * time.Second
+	// instant is how long a client stays after it was taken for gone that was not gone before: longer than what it says takes to get here.
+	instant = time.Second
+)
 
-// truth: who is shown in a call is listed by the provider, and the other way round, whenever there was time for both to agree; a call that was
-// and is no more is over; and nobody is said to have left who was there all the time.
+// truth: sessions show the clients that are in the calls' rooms by their own word, whenever there was time for it, and LiveKit's listings, which
+// may be false or stale, excuse nothing; a call that was and is no more is over; and nobody is said to have left who was there all the time.
 func truth(h *history.History, report reporter) {
 	for _, m := range h.Moments {
-		shown, listed := slices.Sorted(maps.Keys(m.Shown)), slices.Sorted(maps.Keys(m.Listed))
-		if !slices.Equal(shown, listed) {
-			report(m.Session, "it shows %v, and LiveKit lists %v", m.Shown, m.Listed)
-		}
+		atMoment(m, report)
 	}
 	for id, s := range h.Sessions {
 		if s.Setting == history.Called || s.Setting == history.Replayed {
@@ -30,7 +31,22 @@ func truth(h *history.History, report reporter) {
 	}
 }
 
-// endsWhereLiveKitIs holds a session with a call to LiveKit's last word, and each departure to what was listed around it.
+// atMoment holds a session to the clients in its room.
+func atMoment(m history.Moment, report reporter) {
+	shown, present := slices.Sorted(maps.Keys(m.Shown)), slices.Sorted(maps.Keys(m.Present))
+	switch {
+	case m.Final: // When its people are shown to have left is the provider's matter.
+		if len(present) > 0 {
+			report(m.Session, "it is over, and the clients %v stay in its room; LiveKit lists %v", m.Present, m.Listed)
+		}
+	case len(m.Barred) > 0:
+		report(m.Session, "%v are no members, and their clients stay in its room; LiveKit lists %v", m.Barred, m.Listed)
+	case !slices.Equal(shown, present):
+		report(m.Session, "it shows %v, and the clients %v are in its room; LiveKit lists %v", m.Shown, m.Present, m.Listed)
+	}
+}
+
+// endsWhereLiveKitIs holds a session with a call to LiveKit's last word, and each departure to what was there around it.
 func endsWhereLiveKitIs(h *history.History, id string, s *history.Session, report reporter) {
 	connected := false
 	for _, e := range s.Log {
@@ -53,8 +69,8 @@ func endsWhereLiveKitIs(h *history.History, id string, s *history.Session, repor
 	}
 }
 
-// stillThere holds the moment in which somebody was taken for gone to what LiveKit listed before and after it: the same connection, and so
-// nobody was gone.
+// stillThere holds the moment in which somebody was taken for gone to what was there around it. LiveKit's own listings can be stale, and a
+// client can be wrong about its connection; where both agree that somebody was there, nobody was gone.
 func stillThere(h *history.History, id string, e callplane.Event, report reporter) {
 	left, err := payloadOf[events.CallParticipantLeftPayload](e)
 	taken, errTime := e.Time()
@@ -62,17 +78,46 @@ func stillThere(h *history.History, id string, e callplane.Event, report reporte
 		report(id, "the departure of somebody can't be read: %v", err)
 		return
 	}
-	before, after := "", ""
-	for _, l := range h.Listings {
-		if l.Answered.Before(taken.Add(-doubt)) {
-			before = l.Rooms[id][left.Identity]
-		} else if l.Asked.After(taken.Add(doubt)) {
-			after = l.Rooms[id][left.Identity]
-			break
-		}
-	}
-	if before != "" && before == after {
-		report(id, "%s was taken for gone at %s (%s), and LiveKit lists connection %s of theirs before and after",
+	before, after := listedAround(h, id, left.Identity, taken)
+	switch {
+	case before == "":
+	case before == after && stays(h, id, left.Identity, before, taken.Add(-doubt), taken.Add(doubt)):
+		report(id, "%s was taken for gone at %s (%s), and is there by connection %s before and after",
+			left.Identity, at(taken.Sub(h.Began)), left.Reason, before)
+	case guessed(left.Reason) && stays(h, id, left.Identity, before, taken.Add(-doubt), taken.Add(instant)):
+		report(id, "%s was taken for gone at %s (%s), and was there by connection %s until something ended it afterwards",
 			left.Identity, at(taken.Sub(h.Began)), left.Reason, before)
 	}
+}
+
+// guessed says whether a reason is one that no webhook tells: who was put out for it is gone because they were taken for gone.
+func guessed(reason events.LeaveReason) bool {
+	return reason == events.LeaveUnknown || reason == events.LeaveReconnectTimeout
+}
+
+// listedAround is by which connection LiveKit listed somebody last before a time, and first after it.
+func listedAround(h *history.History, id, identity string, when time.Time) (before, after string) {
+	for _, l := range h.Listings {
+		if l.Answered.Before(when.Add(-doubt)) {
+			before = l.Rooms[id][identity]
+		} else if l.Asked.After(when.Add(doubt)) {
+			return before, l.Rooms[id][identity]
+		}
+	}
+	return before, ""
+}
+
+// stays says whether somebody's client was in the room by a connection from one time to another, by its own word.
+func stays(h *history.History, id, identity, sid string, from, to time.Time) bool {
+	for _, c := range h.Clients {
+		if c.Session != id || c.Identity != identity {
+			continue
+		}
+		for _, stay := range c.Stays {
+			if stay.SID == sid && !stay.From.After(from) && !stay.To.Before(to) {
+				return true
+			}
+		}
+	}
+	return false
 }

@@ -108,11 +108,27 @@ type Listing struct {
 	Rooms           map[string]map[string]string
 }
 
-// Moment is a session beside what LiveKit listed, when there was time for both to agree.
+// Client is when one client of a call was in its room, by its own word.
+type Client struct {
+	Session  string
+	Identity string
+	Stays    []Stay
+}
+
+// Stay is a time in which a client was in a room by one connection, without a gap.
+type Stay struct {
+	SID      string
+	From, To time.Time
+}
+
+// Moment is a session beside who was in its room, when there was time for both to agree.
 type Moment struct {
 	Session string
+	Final   bool              // the session was over
 	Shown   map[string]string // presence by identity, of those who have not left
-	Listed  map[string]string // sid by identity
+	Present map[string]string // sid by identity, of the clients that were in the room by their own word
+	Barred  []string          // identities of clients in the room whose users are no members
+	Listed  map[string]string // sid by identity, as LiveKit listed them itself
 }
 
 // Setting is how the calls of a session come about.
@@ -157,6 +173,7 @@ type History struct {
 	Published   []events.Accepted // in the order of their arrival, repetitions included
 	Quarantined map[string]string // reasons by event id
 	Listings    []Listing
+	Clients     []Client
 	Moments     []Moment
 	Listed      map[string]map[string]string // who was in which session's room in the end
 	Lanes       map[Lane]int                 // how many relays hold each lane, after the last fault

@@ -22,10 +22,12 @@ const (
 	Slow     Kind = "slow"      // everything takes long on its way
 	HalfOpen Kind = "half-open" // connections stay open and answers vanish
 	Fill     Kind = "fill"      // the disk is full for a while; the broker's as full as it lets it become
+	Lie      Kind = "lie"       // LiveKit's server API answers with what is not so
+	Redis    Kind = "redis"     // LiveKit or the Redis that it keeps its rooms in ends or stands still; a run without this kind has no Redis
 )
 
 // Kinds are all kinds.
-var Kinds = []Kind{Kill, Roll, Pause, Cut, Slow, HalfOpen, Fill}
+var Kinds = []Kind{Kill, Roll, Pause, Cut, Slow, HalfOpen, Fill, Lie, Redis}
 
 // Fault is one fault: what happens to whom, from when on and for how long. A Roll has no length; it takes as long as it takes.
 type Fault struct {
@@ -53,6 +55,23 @@ const (
 	Bridge       = "bridge"
 	Webhooks     = "webhooks"
 	Users        = "users"
+)
+
+// What happens to LiveKit's Redis. Both are LiveKit's as well, so that neither overlaps with the end of LiveKit itself.
+var (
+	RedisKilled  = Link(LiveKit, "redis")
+	RedisStalled = Link(LiveKit, "redis-stalled")
+)
+
+// The lies that are told about rooms.
+const (
+	UnlistedRooms  = "unlisted-rooms"  // rooms are left out of the listing of rooms, and no deletion finds them
+	UnlistedPeople = "unlisted-people" // participants are left out of the listings of their rooms
+	Stale          = "stale"           // rooms and participants are listed as they were when the lie began
+	NotFound       = "not-found"       // what is to be removed, changed or deleted is not found
+	Unavailable    = "unavailable"     // every question about a room fails
+	Late           = "late"            // every answer about a room takes long
+	Clock          = "clock"           // the times of rooms and participants are those of another clock
 )
 
 // Replica names one of a service's replicas, from 1 on.
@@ -83,6 +102,8 @@ func Everything(replicas int) Targets {
 		Slow:     links,
 		HalfOpen: links,
 		Fill:     {Database, Broker},
+		Lie:      {UnlistedRooms, UnlistedPeople, Stale, NotFound, Unavailable, Late, Clock},
+		Redis:    {LiveKit, RedisKilled, RedisStalled},
 	}
 }
 
@@ -102,6 +123,7 @@ var (
 		Kill: {200 * time.Millisecond, 4 * time.Second}, Pause: {21 * time.Second, 25 * time.Second}, Roll: {},
 		Cut: {200 * time.Millisecond, 6 * time.Second}, Slow: {4 * time.Second, 12 * time.Second},
 		HalfOpen: {3 * time.Second, 15 * time.Second}, Fill: {4 * time.Second, 12 * time.Second},
+		Lie: {8 * time.Second, 20 * time.Second}, Redis: {500 * time.Millisecond, 8 * time.Second},
 	}
 	apart = [2]time.Duration{1500 * time.Millisecond, 7 * time.Second}
 )
@@ -154,9 +176,9 @@ func (f Fault) end() time.Duration {
 
 func (f Fault) overlaps(g Fault) bool { return f.At < g.end() && g.At < f.end() || f.At == g.At }
 
-// disturbs says whether two faults are about the same at the same time.
+// disturbs says whether two faults are about the same at the same time. Two lies could make up a whole that nobody can see through.
 func (f Fault) disturbs(g Fault) bool {
-	return f.overlaps(g) && (about(f.Target, g.Target) || about(g.Target, f.Target))
+	return f.overlaps(g) && (f.Kind == Lie && g.Kind == Lie || about(f.Target, g.Target) || about(g.Target, f.Target))
 }
 
 // about says whether a target is another, a link of it, or one of its replicas.

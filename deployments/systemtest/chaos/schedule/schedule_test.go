@@ -64,6 +64,20 @@ func TestFaultsOfPartsDoNotOverlapThoseOfTheWhole(t *testing.T) {
 	}
 }
 
+// Two lies at once could make up a whole that nobody can see through.
+func TestLiesAreToldOneAtATime(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(50) {
+		end := time.Duration(0)
+		for _, f := range schedule.New(seed, 10*time.Minute, schedule.Everything(2)) {
+			if f.Kind == schedule.Lie {
+				require.GreaterOrEqual(t, f.At, end, "seed %d: %s", seed, f)
+				end = f.At + f.Lasts
+			}
+		}
+	}
+}
+
 // Also a short run has everything, and a long one everything of everything.
 func TestAShortRunHasEveryKind(t *testing.T) {
 	t.Parallel()
