@@ -154,7 +154,8 @@ func (c *Container) remove() error {
 	return nil
 }
 
-// own removes a container at the end of the test that it belongs to, and shows its log where the test failed.
+// own removes a container at the end of the test that it belongs to, and shows its log where the
+// test failed.
 func (c *Container) own(t testing.TB) {
 	t.Cleanup(func() {
 		if t.Failed() {

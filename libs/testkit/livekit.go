@@ -14,7 +14,8 @@ import (
 // containerHost is the name by which a container reaches this machine.
 const containerHost = "host.docker.internal"
 
-// LiveKitServer is a LiveKit server. Its Container is nil where TEST_LIVEKIT_URL names the server, its Redis where it has none.
+// LiveKitServer is a LiveKit server. Its Container is nil where TEST_LIVEKIT_URL names the server,
+// its Redis where it has none.
 type LiveKitServer struct {
 	*Container
 	URL       string // of the server API, http
@@ -24,9 +25,10 @@ type LiveKitServer struct {
 	Redis     *Container
 }
 
-// LiveKit starts a server for this test with the settings of deployments/livekit, which sends its webhooks to webhookURL. A webhookURL of
-// this machine's loopback is reached from the container by the machine's address there, so the receiver has to listen on all
-// addresses (":8081"). It may be empty: webhooks then go nowhere.
+// LiveKit starts a server for this test with the settings of deployments/livekit, which sends its
+// webhooks to webhookURL. A webhookURL of this machine's loopback is reached from the container by
+// the machine's address there, so the receiver has to listen on all addresses (":8081"). It may be
+// empty: webhooks then go nowhere.
 func LiveKit(t testing.TB, webhookURL string) *LiveKitServer {
 	t.Helper()
 	needMain(t)

@@ -10,13 +10,15 @@ import (
 	"github.com/testcontainers/testcontainers-go/network"
 )
 
-// link is a container's place on a network: the other containers there reach it by the alias. The zero value is no network of its own.
+// link is a container's place on a network: the other containers there reach it by the alias. The
+// zero value is no network of its own.
 type link struct {
 	network *testcontainers.DockerNetwork
 	alias   string
 }
 
-// newNetwork makes a network for containers that talk to each other. It ends with the test, after them.
+// newNetwork makes a network for containers that talk to each other. It ends with the test, after
+// them.
 func newNetwork(t testing.TB) (*testcontainers.DockerNetwork, error) {
 	t.Helper()
 	reapOnce.Do(func() { reap(t.Context()) })

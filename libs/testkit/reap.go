@@ -25,7 +25,8 @@ func owner() string {
 	return host + "/" + strconv.Itoa(os.Getpid())
 }
 
-// reap removes containers of test processes of this machine that were killed before they could do it themselves.
+// reap removes containers of test processes of this machine that were killed before they could do
+// it themselves.
 func reap(ctx context.Context) { removeAll(ctx, orphaned) }
 
 // removeAll removes the containers whose owner matches, and their networks.

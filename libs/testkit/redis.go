@@ -16,8 +16,9 @@ const (
 	redisPort  = "6379"
 )
 
-// LiveKitWithRedis is LiveKit with a Redis of its own beside it, which keeps rooms and participants as it does for a cluster: they outlive
-// the server. It runs in containers also where TEST_LIVEKIT_URL names a server. Redis keeps its data when it is killed.
+// LiveKitWithRedis is LiveKit with a Redis of its own beside it, which keeps rooms and participants
+// as it does for a cluster: they outlive the server. It runs in containers also where
+// TEST_LIVEKIT_URL names a server. Redis keeps its data when it is killed.
 func LiveKitWithRedis(t testing.TB, webhookURL string) *LiveKitServer {
 	t.Helper()
 	needMain(t)

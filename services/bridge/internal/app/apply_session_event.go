@@ -13,8 +13,8 @@ import (
 // ErrUnreadable says that an event's payload doesn't hold what its type promises; it never will.
 var ErrUnreadable = errors.New("unreadable payload")
 
-// ApplySessionEvent follows what sessions tells of its sessions: members and their roles, and the end.
-// Whatever comes twice or late changes nothing.
+// ApplySessionEvent follows what sessions tells of its sessions: members and their roles, and the
+// end. Whatever comes twice or late changes nothing.
 type ApplySessionEvent struct {
 	Mappings ports.Mappings
 	Tally    ports.Tally
@@ -22,8 +22,8 @@ type ApplySessionEvent struct {
 }
 
 // Do takes in one event; types that say nothing to the bridge are passed over. The end of a session
-// that was never heard of is kept too, so that a token command that comes late finds it final. The error
-// is ErrUnreadable where trying again can't help.
+// that was never heard of is kept too, so that a token command that comes late finds it final. The
+// error is ErrUnreadable where trying again can't help.
 func (a ApplySessionEvent) Do(ctx context.Context, e events.Envelope) error {
 	step, err := stepFor(e)
 	if err != nil || step == nil {

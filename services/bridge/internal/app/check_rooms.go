@@ -17,8 +17,8 @@ const (
 	checkAgain   = domain.ConfirmDelay
 )
 
-// CheckRooms looks at rooms whose time has come: a grace period ends, or a webhook can't be placed. No
-// participant is gone before the provider was asked, and while it can't be asked none is.
+// CheckRooms looks at rooms whose time has come: a grace period ends, or a webhook can't be placed.
+// No participant is gone before the provider was asked, and while it can't be asked none is.
 type CheckRooms struct {
 	*Bell // shared with the use cases that open grace periods
 
@@ -65,8 +65,8 @@ func (c *CheckRooms) one(ctx context.Context, due ports.RoomCheck) error {
 	return nil
 }
 
-// check returns the outcome, how long to wait before the next attempt, 0 where none is needed, and what
-// failed.
+// check returns the outcome, how long to wait before the next attempt, 0 where none is needed, and
+// what failed.
 func (c *CheckRooms) check(ctx context.Context, due ports.RoomCheck) (string, time.Duration, error) {
 	mapping, known, err := c.Reader.Find(ctx, due.SessionID)
 	if err != nil || !known {

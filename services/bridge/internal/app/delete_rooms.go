@@ -16,7 +16,8 @@ const (
 	deletionsAtOnce = 16
 	deletionLease   = 30 * time.Second // well above the time that the calls to the provider may take
 
-	// undeletedAfter is how many attempts fail before operators are shown that a room can't be deleted.
+	// undeletedAfter is how many attempts fail before operators are shown that a room can't be
+	// deleted.
 	undeletedAfter = 5
 )
 
@@ -37,8 +38,8 @@ type DeleteRooms struct {
 // Run works until ctx ends.
 func (d *DeleteRooms) Run(ctx context.Context) { d.list().run(ctx, d.signal()) }
 
-// Due deletes the rooms whose time has come and returns when there is none left. Rooms that can't be
-// deleted now are postponed, which is no error.
+// Due deletes the rooms whose time has come and returns when there is none left. Rooms that can't
+// be deleted now are postponed, which is no error.
 func (d *DeleteRooms) Due(ctx context.Context) error { return d.list().due(ctx, nil) }
 
 func (d *DeleteRooms) list() worklist[ports.RoomDeletion] {
@@ -83,8 +84,8 @@ func (d *DeleteRooms) one(ctx context.Context, deletion ports.RoomDeletion) erro
 // errStillThere says that a room was not found, and people or a listing say that it is there.
 var errStillThere = errors.New("the room was not found, and is there all the same")
 
-// delete deletes a room. Where the provider doesn't find it, a listing has to agree, and participants
-// whose leaving was not told are put out one by one.
+// delete deletes a room. Where the provider doesn't find it, a listing has to agree, and
+// participants whose leaving was not told are put out one by one.
 func (d *DeleteRooms) delete(ctx context.Context, room string) error {
 	err := d.Rooms.Delete(ctx, room)
 	if !errors.Is(err, ports.ErrNotFound) {

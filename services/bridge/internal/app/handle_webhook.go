@@ -9,8 +9,8 @@ import (
 	"github.com/callplane/callplane/services/bridge/internal/ports"
 )
 
-// HandleWebhook takes in what the provider says. A webhook has its effect once, however often it comes;
-// one about a room of somebody else is recorded and otherwise left alone.
+// HandleWebhook takes in what the provider says. A webhook has its effect once, however often it
+// comes; one about a room of somebody else is recorded and otherwise left alone.
 type HandleWebhook struct {
 	Mappings ports.Mappings
 	Tally    ports.Tally

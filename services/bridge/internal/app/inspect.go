@@ -21,11 +21,12 @@ const (
 	askTimeout = 10 * time.Second
 )
 
-// errOldListing says that so much time has passed since the provider was asked that it has to be asked again.
+// errOldListing says that so much time has passed since the provider was asked that it has to be
+// asked again.
 var errOldListing = errors.New("the listing is too old")
 
-// Inspect compares mappings with what the provider lists, asks for those of whom the listing says too
-// little, and stores what follows.
+// Inspect compares mappings with what the provider lists, asks for those of whom the listing says
+// too little, and stores what follows.
 type Inspect struct {
 	Mappings     ports.Mappings
 	Participants ports.MediaParticipants
@@ -53,9 +54,9 @@ type inspected struct {
 	failure error // why some were not answered for; nil where all were, or none had to be
 }
 
-// Do makes one inspection. A mapping of which the listing has no news is not touched, and no webhook
-// waits for it. It is decided twice where there are news: on the mapping as it was read, to see whether
-// there are any, and under its lock.
+// Do makes one inspection. A mapping of which the listing has no news is not touched, and no
+// webhook waits for it. It is decided twice where there are news: on the mapping as it was read, to
+// see whether there are any, and under its lock.
 func (i Inspect) Do(ctx context.Context, in inspection) (inspected, error) {
 	if i.Now().Sub(in.asked) > listingAge {
 		return inspected{mapping: in.mapping}, errOldListing

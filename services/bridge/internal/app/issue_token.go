@@ -17,8 +17,8 @@ const (
 	MaxTTL = time.Hour
 )
 
-// IssueToken gives a member a token for the session's room. Whose identity it is gets stored before the
-// token leaves, so that whoever joins with it is known.
+// IssueToken gives a member a token for the session's room. Whose identity it is gets stored before
+// the token leaves, so that whoever joins with it is known.
 type IssueToken struct {
 	Mappings ports.Mappings
 	Tokens   ports.Tokens

@@ -7,9 +7,10 @@ import (
 	"github.com/callplane/callplane/services/bridge/internal/domain"
 )
 
-// liveness decides which of the listed participants are to be asked for: each once in a timeout, since a
-// store that outlives its nodes (LiveKit with Redis) lists the dead for good. It is this process' memory;
-// what a restart loses is asked for again within one timeout. It belongs to one goroutine.
+// liveness decides which of the listed participants are to be asked for: each once in a timeout,
+// since a store that outlives its nodes (LiveKit with Redis) lists the dead for good. It is this
+// process' memory; what a restart loses is asked for again within one timeout. It belongs to one
+// goroutine.
 type liveness struct {
 	timeout time.Duration
 	due     map[string]time.Time // by the sid of the connection
@@ -25,8 +26,9 @@ func newLiveness(timeout time.Duration) *liveness {
 // seconds for each answer, and the other rooms are to be compared meanwhile.
 func (l *liveness) begin(until time.Time) { l.until = until }
 
-// silent returns the identities of a listing that are to be asked for now. Who is listed for the first
-// time has a time of their own within the timeout, so that not all are asked for at once after a start.
+// silent returns the identities of a listing that are to be asked for now. Who is listed for the
+// first time has a time of their own within the timeout, so that not all are asked for at once
+// after a start.
 func (l *liveness) silent(listing domain.Listing, now time.Time) map[string]bool {
 	var silent map[string]bool
 	for _, p := range listing.Participants {

@@ -9,8 +9,8 @@ import (
 	"github.com/callplane/callplane/services/bridge/internal/ports"
 )
 
-// deleteOrphans has the rooms deleted that live although their calls are over. Rooms of others are never
-// touched. It is no part of the pass: what fails here is tried with the next one.
+// deleteOrphans has the rooms deleted that live although their calls are over. Rooms of others are
+// never touched. It is no part of the pass: what fails here is tried with the next one.
 func (r *Reconcile) deleteOrphans(ctx context.Context) {
 	names, err := r.Media.Rooms(ctx)
 	if err == nil {

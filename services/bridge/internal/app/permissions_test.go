@@ -17,7 +17,8 @@ import (
 	"github.com/callplane/callplane/services/bridge/internal/ports"
 )
 
-// provider writes down what it is told of participants, and fails as often as it is told to. Where it has a gate, it answers when that opens.
+// provider writes down what it is told of participants, and fails as often as it is told to. Where
+// it has a gate, it answers when that opens.
 type provider struct {
 	mu      sync.Mutex
 	failing int
@@ -123,7 +124,8 @@ func TestAListOfParticipantsThatCannotBeReadIsReadLater(t *testing.T) {
 	require.Eventually(t, func() bool { return len(p.heard()) == 1 }, 10*time.Second, time.Millisecond)
 }
 
-// TestAnOldRemovalNeverHitsANewInvitation stops a removal in the middle of its call to the provider, and invites the member again.
+// TestAnOldRemovalNeverHitsANewInvitation stops a removal in the middle of its call to the
+// provider, and invites the member again.
 func TestAnOldRemovalNeverHitsANewInvitation(t *testing.T) {
 	b, p := setup(t), &provider{gate: make(chan struct{}), entered: make(chan struct{}, 8)}
 	_, err := b.token(nil)
@@ -156,7 +158,8 @@ func TestAnOldRemovalNeverHitsANewInvitation(t *testing.T) {
 	require.Equal(t, domain.Present, b.state().Participants["alice#default"].Presence)
 }
 
-// TestARemovalThatWasNotBegunIsForgotten invites the member again while the provider can't be reached.
+// TestARemovalThatWasNotBegunIsForgotten invites the member again while the provider can't be
+// reached.
 func TestARemovalThatWasNotBegunIsForgotten(t *testing.T) {
 	b, p := setup(t), &provider{failing: 1}
 	_, err := b.token(nil)

@@ -19,9 +19,10 @@ const (
 	reconcileSoon  = time.Second      // until another replica's pass is looked at again
 )
 
-// Reconcile compares all calls that go on with what the provider lists, so that no webhook is needed for
-// the truth. The replicas do it one at a time, in pages, and a call of which there are no news is only
-// read. Rooms are independent: a pass is complete when each was answered for or tried.
+// Reconcile compares all calls that go on with what the provider lists, so that no webhook is
+// needed for the truth. The replicas do it one at a time, in pages, and a call of which there are
+// no news is only read. Rooms are independent: a pass is complete when each was answered for or
+// tried.
 type Reconcile struct {
 	Bell
 
@@ -77,8 +78,8 @@ func (r *Reconcile) Run(ctx context.Context) {
 	}
 }
 
-// Pass compares all calls once, unless another replica does or did less than every ago, and says whether
-// it did.
+// Pass compares all calls once, unless another replica does or did less than every ago, and says
+// whether it did.
 func (r *Reconcile) Pass(ctx context.Context, every time.Duration) (bool, error) {
 	if r.rooms == nil {
 		r.rooms, r.liveness = newRoomHealth(r.Log, 2*r.Interval), newLiveness(r.Liveness)
@@ -166,12 +167,13 @@ func (r *Reconcile) compare(ctx context.Context) error {
 	return nil
 }
 
-// share is how much of a pass may go by waiting for nodes that don't answer: the other rooms are to be
-// compared meanwhile.
+// share is how much of a pass may go by waiting for nodes that don't answer: the other rooms are to
+// be compared meanwhile.
 func (r *Reconcile) share() time.Duration { return max(r.Interval, reconcileLease) / 2 }
 
-// survey looks at all rooms but those that the provider gave no answer for, and returns where something
-// is missing, the sessions of those others whose next try is due, and the names of all rooms.
+// survey looks at all rooms but those that the provider gave no answer for, and returns where
+// something is missing, the sessions of those others whose next try is due, and the names of all
+// rooms.
 func (r *Reconcile) survey(ctx context.Context) (suspects []suspect, failing []string, rooms map[string]bool, err error) {
 	rooms = map[string]bool{}
 	for after := ""; ; {
@@ -202,8 +204,8 @@ func (r *Reconcile) survey(ctx context.Context) (suspects []suspect, failing []s
 	}
 }
 
-// retry looks again at rooms that the provider gave no answer for, for no longer than its share of the
-// pass; what is left is tried in the next one.
+// retry looks again at rooms that the provider gave no answer for, for no longer than its share of
+// the pass; what is left is tried in the next one.
 func (r *Reconcile) retry(ctx context.Context, sessionIDs []string) error {
 	until := r.Inspect.Now().Add(r.share())
 	for len(sessionIDs) > 0 && r.Inspect.Now().Before(until) {
@@ -257,9 +259,9 @@ func (r *Reconcile) inspect(ctx context.Context, page []domain.Mapping, before m
 	return r.judge(ctx, listed)
 }
 
-// judge makes the inspections of a page side by side, so that a room whose node is slow to answer holds
-// up few others. A room that can't be judged is tried again by itself. An error is one of the database,
-// or ctx's.
+// judge makes the inspections of a page side by side, so that a room whose node is slow to answer
+// holds up few others. A room that can't be judged is tried again by itself. An error is one of the
+// database, or ctx's.
 func (r *Reconcile) judge(ctx context.Context, listed []inspection) ([]suspect, error) {
 	found, failed := make([]inspected, len(listed)), make([]error, len(listed))
 	var running sync.WaitGroup

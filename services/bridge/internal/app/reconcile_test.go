@@ -166,7 +166,8 @@ func (b *bench) types() []events.Type {
 	return types
 }
 
-// pass lets the test's own time go by (synctest: nobody waits for it), until everything that is due then has been done.
+// pass lets the test's own time go by (synctest: nobody waits for it), until everything that is due
+// then has been done.
 func pass(d time.Duration) {
 	time.Sleep(d)
 	synctest.Wait()

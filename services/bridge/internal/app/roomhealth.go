@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// roomHealth remembers for which rooms the provider gives no answer, so that each is tried again after
-// a pause of its own and holds up no other. It belongs to one goroutine.
+// roomHealth remembers for which rooms the provider gives no answer, so that each is tried again
+// after a pause of its own and holds up no other. It belongs to one goroutine.
 type roomHealth struct {
 	log    *slog.Logger
 	last   time.Duration          // the longest pause
@@ -23,7 +23,8 @@ func newRoomHealth(log *slog.Logger, last time.Duration) *roomHealth {
 	return &roomHealth{log: log, last: last, failed: map[string]roomFailure{}}
 }
 
-// failing says whether the provider gave no answer for a room, and due whether it is to be asked again.
+// failing says whether the provider gave no answer for a room, and due whether it is to be asked
+// again.
 func (h *roomHealth) failing(room string, now time.Time) (failing, due bool) {
 	f, failing := h.failed[room]
 	return failing, !f.retryAt.After(now)

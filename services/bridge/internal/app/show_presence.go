@@ -10,8 +10,8 @@ import (
 	"github.com/callplane/callplane/services/bridge/internal/ports"
 )
 
-// ShowPresence says whether a session's call has anybody in it. The provider is asked itself: a webhook
-// may be late or lost.
+// ShowPresence says whether a session's call has a participant. The provider is asked itself: a
+// webhook may be late or lost.
 type ShowPresence struct {
 	Rooms        ports.MediaPresence
 	Participants ports.MediaParticipants
@@ -19,8 +19,8 @@ type ShowPresence struct {
 	Tally        ports.Tally
 }
 
-// Do answers a presence command. A refusal is an error of type *commands.Failure, with its cause joined to it; what isn't known for sure is
-// one, never a no.
+// Do answers a presence command. A refusal is an error of type *commands.Failure, with its cause
+// joined to it; what isn't known for sure is one, never a no.
 func (s ShowPresence) Do(ctx context.Context, c commands.CallPresence) (commands.CallPresenceShown, error) {
 	shown, err := s.show(ctx, c)
 	if err != nil {
@@ -41,7 +41,7 @@ func (s ShowPresence) Do(ctx context.Context, c commands.CallPresence) (commands
 
 var errAskerIsLate = errors.New("the session is known in a newer version")
 
-// show lists first: whoever is listed was mapped before their token left, so that a mapping read
+// show lists first: a listed member was mapped before their token left, so that a mapping read
 // afterwards holds them. Members who are not listed are asked for: a listing may lack the living.
 func (s ShowPresence) show(ctx context.Context, c commands.CallPresence) (commands.CallPresenceShown, error) {
 	room := domain.RoomName(c.SessionID)

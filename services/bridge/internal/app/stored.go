@@ -9,8 +9,8 @@ import (
 	"github.com/callplane/callplane/services/bridge/internal/ports"
 )
 
-// seal makes the domain's events ready to be stored. One that breaks its contract is refused and counted,
-// and what was to be told by it must not be stored either.
+// seal makes the domain's events ready to be stored. One that breaks its contract is refused and
+// counted, and what was to be told by it must not be stored either.
 func seal(tally ports.Tally, sessionID string, made []domain.Event) ([]events.Sealed, error) {
 	sealed := make([]events.Sealed, 0, len(made))
 	for _, e := range made {

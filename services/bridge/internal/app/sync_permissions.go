@@ -17,8 +17,8 @@ const (
 	permissionLease   = 30 * time.Second // well above the time that the calls to the provider may take
 )
 
-// SyncPermissions puts out of their rooms participants who must not be there and gives the others the
-// rights of their new role, each until the provider has done so.
+// SyncPermissions puts out of their rooms participants who must not be there and gives the others
+// the rights of their new role, each until the provider has done so.
 type SyncPermissions struct {
 	Bell
 
@@ -71,8 +71,8 @@ func (p *SyncPermissions) one(ctx context.Context, entry ports.PermissionSync) e
 // errStillListed says that a participant was not found, and a listing shows them.
 var errStillListed = errors.New("the participant was not found, and is listed all the same")
 
-// sync holds the provider to what is desired. That it doesn't find the participant is proof only where
-// a listing agrees.
+// sync holds the provider to what is desired. That it doesn't find the participant is proof only
+// where a listing agrees.
 func (p *SyncPermissions) sync(ctx context.Context, entry ports.PermissionSync) (kind string, err error) {
 	room, identity := domain.RoomName(entry.SessionID), entry.Desired.Identity
 	if entry.Desired.Removed {

@@ -37,8 +37,8 @@ func (b *Bell) signal() chan struct{} {
 }
 
 // worklist is work at the provider that a store has on a list. The provider is called outside any
-// transaction; a crash in between only repeats the call. Entries are independent: one that takes long
-// holds up none of the others, up to as many as are done at once.
+// transaction; a crash in between only repeats the call. Entries are independent: one that takes
+// long holds up none of the others, up to as many as are done at once.
 type worklist[Entry any] struct {
 	name   string // of what is on it, for people
 	poll   time.Duration
@@ -49,7 +49,8 @@ type worklist[Entry any] struct {
 	next   func(ctx context.Context) (time.Duration, bool, error)
 }
 
-// run works on the list until ctx ends: when it is woken, when the next entry's time comes, and at every poll.
+// run works on the list until ctx ends: when it is woken, when the next entry's time comes, and at
+// every poll.
 func (w worklist[Entry]) run(ctx context.Context, woken <-chan struct{}) {
 	for {
 		pause := w.poll
@@ -79,8 +80,8 @@ func (w worklist[Entry]) pause(ctx context.Context) time.Duration {
 	return w.poll
 }
 
-// due does what is due, side by side, and returns when none is left and all is done. The first error of
-// the list ends it, after what has begun.
+// due does what is due, side by side, and returns when none is left and all is done. The first
+// error of the list ends it, after what has begun.
 func (w worklist[Entry]) due(ctx context.Context, woken <-chan struct{}) error {
 	done := make(chan error, w.atOnce)
 	var failure error

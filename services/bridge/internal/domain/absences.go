@@ -2,14 +2,14 @@ package domain
 
 import "time"
 
-// roomCloseSlack is how long after its departure timeout a room may still be listed that all have left:
-// the provider closes rooms a few seconds late.
+// roomCloseSlack is how long after its departure timeout a room may still be listed that all have
+// left: the provider closes rooms a few seconds late.
 const roomCloseSlack = 10 * time.Second
 
-// noRoom is what follows where the provider has no such room. It counts when it is confirmed, and when
-// those who are present were asked for and aren't there: with nobody in it the room was closed in order,
-// otherwise it was lost. A participant who was missed before, while it was still there, had gone before
-// it did.
+// noRoom is what follows where the provider has no such room. It counts when it is confirmed, and
+// when those who are present were asked for and aren't there: an empty room was closed in order,
+// otherwise it was lost. A participant who was missed before, while it was still there, had gone
+// before it did.
 func (d *listingDiff) noRoom() {
 	room := d.s.Room
 	if room.Phase != PhaseOpen {
@@ -31,8 +31,8 @@ func (d *listingDiff) noRoom() {
 	}
 }
 
-// absences takes for lost whom two listings miss, or, where they are listed, of whom two answers say that
-// no node has them. A participant who isn't listed is asked for before.
+// absences takes for lost whom two listings miss, or, where they are listed, of whom two answers
+// say that no node has them. A participant who isn't listed is asked for before.
 func (d *listingDiff) absences() {
 	for _, identity := range d.shown() {
 		p := d.s.Participants[identity]
@@ -55,8 +55,8 @@ func (d *listingDiff) absences() {
 	}
 }
 
-// silence takes a participant for lost who is listed, and of whom two answers say that no node has them:
-// the listing is stale, and the node that had them is gone.
+// silence takes a participant for lost who is listed, and of whom two answers say that no node has
+// them: the listing is stale, and the node that had them is gone.
 func (d *listingDiff) silence(p Participant) {
 	switch {
 	case d.Answers[p.Identity].Kind != NoResponse:
@@ -70,9 +70,9 @@ func (d *listingDiff) silence(p Participant) {
 	}
 }
 
-// expireDue ends the grace periods whose time is over, of participants of whom two answers, one of them
-// now, say that they aren't there. A participant who is listed on their way in is asked for, too: the entry
-// may be all that is left of a node that is gone.
+// expireDue ends the grace periods whose time is over, of participants of whom two answers, one of
+// them now, say that they aren't there. A participant who is listed on their way in is asked for,
+// too: the entry may be all that is left of a node that is gone.
 func (d *listingDiff) expireDue() {
 	for _, identity := range d.shown() {
 		p := d.s.Participants[identity]
@@ -92,9 +92,9 @@ func (d *listingDiff) expireDue() {
 	}
 }
 
-// unattended ends a call that only a listed room keeps open: one without a member, and without a phone.
-// The provider closes a room that all have left by itself, and not always tells so; one in which there
-// are still strangers, agents and recorders has to be deleted.
+// unattended ends a call that only a listed room keeps open: one without a member, and without a
+// phone. The provider closes a room that all have left by itself, and not always tells so; one in
+// which there are still strangers, agents and recorders has to be deleted.
 func (d *listingDiff) unattended() {
 	if d.s.over() || d.s.Room.Phase != PhaseOpen || d.Listing.Room.SID == "" {
 		return
@@ -123,8 +123,9 @@ func (d *listingDiff) unattended() {
 	}
 }
 
-// attended says whether a member is shown, or a member or a phone is listed, and whether others are. With
-// no member shown, those listed are asked for: the entry may be all that is left of a node that is gone.
+// attended says whether a member is shown, or a member or a phone is listed, and whether others
+// are. With no member shown, those listed are asked for: the entry may be all that is left of a
+// node that is gone.
 func (d *listingDiff) attended() (attended, others bool) {
 	if len(d.shown()) > 0 {
 		return true, false

@@ -10,7 +10,8 @@ import (
 // MaxDevices is how many devices of one member may be given tokens for one session.
 const MaxDevices = 5
 
-// MaxParticipants is how many can be in a room at once: every device of as many members as the API lets a session have.
+// MaxParticipants is how many can be in a room at once: every device of as many members as the API
+// lets a session have.
 const MaxParticipants = maxMembers * MaxDevices
 
 const maxMembers = 100
@@ -22,8 +23,8 @@ var (
 	ErrNotAMember   = errors.New("the member was removed after the command was made")
 )
 
-// GrantRequest asks for access to the room: the user, the device ("" for DefaultDevice), and the role as
-// of a session version.
+// GrantRequest asks for access to the room: the user, the device ("" for DefaultDevice), and the
+// role as of a session version.
 type GrantRequest struct {
 	UserID         string
 	DeviceID       string
@@ -31,8 +32,8 @@ type GrantRequest struct {
 	SessionVersion int64
 }
 
-// Grant is the access that a participant has to the room: their identity, and their role as far as it is
-// known.
+// Grant is the access that a participant has to the room: their identity, and their role as far as
+// it is known.
 type Grant struct {
 	Identity string
 	UserID   string

@@ -28,9 +28,9 @@ func showsLife(f Fact) bool {
 	}
 }
 
-// enterTold says whether a fact is about the current room, and takes a newer room as the current one. A
-// room that is older by the provider's clock, and that no webhook told to be finished, may still be the
-// current one: the provider is asked.
+// enterTold says whether a fact is about the current room, and takes a newer room as the current
+// one. A room that is older by the provider's clock, and that no webhook told to be finished, may
+// still be the current one: the provider is asked.
 func (t *transition) enterTold(f Fact) bool {
 	r, room := f.room(), t.s.Room
 	switch {
@@ -52,7 +52,7 @@ func (t *transition) enterTold(f Fact) bool {
 	return false
 }
 
-// notePast remembers ends that are told of a room that isn't the current one, so that no stale listing
+// notePast remembers ends that webhooks tell of an earlier room, so that no stale listing
 // brings them back: a room's last webhooks often come when the next one is there.
 func (t *transition) notePast(f Fact) {
 	switch f := f.(type) {
@@ -101,9 +101,9 @@ func (t *transition) apply(f Fact) {
 	}
 }
 
-// reopens says whether a fact takes back that the room is finished: any sign of life does where that was
-// inferred, and one from after the finish does where that was told. Both are webhooks then, which the
-// provider's clock orders.
+// reopens says whether a fact takes back that the room is finished: any sign of life does where
+// that was inferred, and one from after the finish does where that was told. Both are webhooks
+// then, which the provider's clock orders.
 func (t *transition) reopens(f Fact) bool {
 	if t.s.Room.Evidence != Told {
 		return showsLife(f) && !t.endKnown(f)
@@ -133,8 +133,8 @@ func (t *transition) endKnown(f Fact) bool {
 	}
 }
 
-// applyAfterFinish takes what is told late of a room that is finished: who was in it, for as long as that
-// says something about the call.
+// applyAfterFinish takes late webhooks about a room that is finished: they show who was in it, for
+// as long as that says something about the call.
 func (t *transition) applyAfterFinish(f Fact) {
 	switch f := f.(type) {
 	case RoomFinished:
@@ -162,8 +162,8 @@ func (t *transition) applyAfterFinish(f Fact) {
 	}
 }
 
-// leaves takes the end of a connection. The provider tells it only of those that were in the room, so it
-// is a sign of life as well.
+// leaves takes the end of a connection. The provider tells it only of those that were in the room,
+// so it is a sign of life as well.
 func (t *transition) leaves(f ParticipantLeft) {
 	never := f.Aborted || neverIn(f.Reason)
 	if !t.s.over() && !never {
@@ -172,8 +172,8 @@ func (t *transition) leaves(f ParticipantLeft) {
 	t.withTold(f.Connection, f, func(p *Participant) { t.leave(p, f.Connection, f.Reason, never) })
 }
 
-// withTold runs step on the participant that a fact is about and keeps what it changed. An identity that
-// isn't mapped, and extends one that is, has to go at once.
+// withTold runs step on the participant that a fact is about and keeps what it changed. An identity
+// that isn't mapped, and extends one that is, has to go at once.
 func (t *transition) withTold(c Connection, f Fact, step func(*Participant)) {
 	_, mapped := t.s.Participants[c.Identity]
 	if alive := showsLife(f) && !t.endKnown(f); alive && (t.s.over() || t.s.shadows(c.Identity)) {
@@ -188,7 +188,7 @@ func (t *transition) withTold(c Connection, f Fact, step func(*Participant)) {
 	t.with(c.Identity, step)
 }
 
-// join takes a connection that is told to be fully in the room.
+// join takes a connection that a webhook tells to be fully in the room.
 func (t *transition) join(p *Participant, c Connection) {
 	switch {
 	case c.SID == "" || p.endTold(c.SID):
@@ -208,15 +208,15 @@ func (t *transition) join(p *Participant, c Connection) {
 	}
 }
 
-// leave takes the end of a connection. It is told of connections that were in the room, so where the
-// beginning was never told it tells that too; never says that this one was not. Of a connection's end
-// the first word counts.
+// leave takes the end of a connection. Webhooks tell it of connections that were in the room, so it
+// stands for the beginning as well where no webhook told that; never says that this connection was
+// not in the room. Of a connection's end the first word counts.
 func (t *transition) leave(p *Participant, c Connection, reason events.LeaveReason, never bool) {
 	if c.SID == "" || p.endTold(c.SID) {
 		return
 	}
 	if c.SID != p.SID {
-		seen := p.Presence == Present && p.Evidence == Seen // by a listing, which is later than what is told here
+		seen := p.Presence == Present && p.Evidence == Seen // by a listing, which is later than this webhook
 		if never || seen || !t.newer(p, c) {
 			t.noteEnd(p, c.SID)
 			return
@@ -227,7 +227,7 @@ func (t *transition) leave(p *Participant, c Connection, reason events.LeaveReas
 	t.endConnection(p, reason)
 }
 
-// publishes takes a track that is told to be published. A track of a connection that isn't known is
+// publishes takes a track that a webhook tells to be published. A track of an unknown connection is
 // evidence that there is one: the provider is asked.
 func (t *transition) publishes(p *Participant, c Connection, track Track) {
 	if track.SID == "" || c.SID == "" || t.s.over() || p.endTold(c.SID) {

@@ -22,8 +22,8 @@ func (t *transition) signOfLife() {
 	}
 }
 
-// settle emits what the participants' presence means for the call: whether somebody is there, is waited
-// for, or it is over. A participant whose connection was replaced is there.
+// settle emits what the participants' presence means for the call: whether one is there, one is
+// waited for, or it is over. A participant whose connection was replaced is there.
 func (t *transition) settle() {
 	if t.s.ConnectedAt.IsZero() || !t.s.DisconnectedAt.IsZero() {
 		return
@@ -44,7 +44,8 @@ func (t *transition) settle() {
 	}
 }
 
-// attendance says whether a participant is there, and until when one is waited for; zero where none is.
+// attendance says whether a participant is there, and until when one is waited for; zero where none
+// is.
 func (s State) attendance() (there bool, waiting time.Time) {
 	for _, p := range s.Participants {
 		switch p.Presence {

@@ -16,13 +16,14 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// noImports has the package checked without those it imports: calls within it are found all the same.
+// noImports has the package checked without those it imports: calls within it are found all the
+// same.
 type noImports struct{}
 
 func (noImports) Import(string) (*gotypes.Package, error) { return nil, errors.New("not needed") }
 
-// TestFilesCallInOneDirection: no function of a file calls, by whichever way, back into a file that calls
-// it, so that the package can be read from the bottom to the top.
+// TestFilesCallInOneDirection: no function of a file calls, by whichever way, back into a file that
+// calls it, so that the package can be read from the bottom to the top.
 func TestFilesCallInOneDirection(t *testing.T) {
 	calls := fileCalls(t)
 	var order []string

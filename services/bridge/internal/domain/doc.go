@@ -2,9 +2,9 @@
 // says about it into canonical events. It is pure: no clock, no random source, no environment; the
 // same mapping and the same fact always give the same result.
 //
-// A room is its name and a participant their identity. Their sids change whenever the provider makes
-// them again. Webhooks may be lost, repeated and late, listings may lack the living and show the dead:
-// evidence.go says how each fact is known, and decision 0013 what follows from that.
+// A room is its name and a participant their identity. Their sids change whenever the provider
+// makes them again. Webhooks may be lost, repeated and late, listings may lack the living and show
+// the dead: evidence.go says how each fact is known, and decision 0013 what follows from that.
 //
 // The files call each other in one direction. From the bottom to the top:
 //

@@ -75,8 +75,9 @@ func (c *call) note(before int64) []events.Type {
 	return types
 }
 
-// look inspects what the provider lists, a while after the last webhook, and returns the types of what
-// follows. Those who are asked for answer as c.answers says, and otherwise that they aren't found.
+// look inspects what the provider lists, a while after the last webhook, and returns the types of
+// what follows. Those who are asked for answer as c.answers says, and otherwise that they aren't
+// found.
 func (c *call) look(l domain.Listing, ms int, before domain.Missing, expire bool) ([]events.Type, domain.Missing) {
 	c.t.Helper()
 	revision := c.mapping.Revision()
@@ -108,8 +109,8 @@ func (c *call) lookTwice(l domain.Listing, ms int) []events.Type {
 	return append(first, second...)
 }
 
-// expire has the grace periods end that are over so long after the last webhook: the provider is asked a
-// first time before, and a second time then.
+// expire has the grace periods end that are over so long after the last webhook: the provider is
+// asked a first time before, and a second time then.
 func (c *call) expire(l domain.Listing, ms int) []events.Type {
 	c.t.Helper()
 	before, _ := c.look(l, ms-2000, domain.Missing{}, true)

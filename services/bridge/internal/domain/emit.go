@@ -40,7 +40,8 @@ func (t *transition) emitJoined(p Participant) {
 	}, t.s.Room.SID, p.SID, episode(p))
 }
 
-// emitLeft emits that a participant left, at a time of which only now is known that it was for good.
+// emitLeft emits that a participant left, at a time of which only now is known that it was for
+// good.
 func (t *transition) emitLeft(p Participant, reason events.LeaveReason, left, at time.Time) {
 	t.emit(at, events.CallParticipantLeftPayload{
 		ProviderRoom: t.room(), ProviderParticipant: participantOf(p), Reason: reason, LeftAt: events.At(left),

@@ -77,7 +77,7 @@ type departure int
 const (
 	orderly     departure = iota // gone on purpose
 	replaced                     // another connection of the same participant takes over
-	lost                         // gone without anybody wanting it
+	lost                         // gone by no wish of theirs
 	unexplained                  // the provider doesn't say why, or by a reason that this build doesn't know
 )
 
@@ -94,7 +94,8 @@ func departureOf(r events.LeaveReason) departure {
 	}
 }
 
-// kind is how a participant left for good. What isn't explained must not make a failure of an orderly end.
+// kind is how a participant left for good. What isn't explained must not make a failure of an
+// orderly end.
 func (d departure) kind() LeaveKind {
 	if d == lost {
 		return Lost
@@ -112,9 +113,9 @@ func neverIn(r events.LeaveReason) bool {
 	}
 }
 
-// later orders connections, and rooms, of the same name that webhooks tell of: by when they were made
-// and, in the same millisecond, by sid, so that everybody agrees. One without a time is never later.
-// The clock is the provider's, and may differ between its nodes: it decides nothing else.
+// later orders connections, and rooms, of the same name that webhooks tell of: by when they were
+// made and, in the same millisecond, by sid, so that everybody agrees. One without a time is never
+// later. The clock is the provider's, and may differ between its nodes: it decides nothing else.
 func later(at time.Time, sid string, than time.Time, thanSID string) bool {
 	if at.IsZero() || at.Before(than) {
 		return false

@@ -6,8 +6,8 @@ import (
 	"github.com/callplane/callplane/contracts/events"
 )
 
-// ConfirmDelay is how long after an absence, or an answer that nothing is there, the provider must say
-// so again for it to count: the provider may be between two connections of one participant.
+// ConfirmDelay is how long after an absence, or an answer that nothing is there, the provider must
+// say so again for it to count: the provider may be between two connections of one participant.
 const ConfirmDelay = 2 * time.Second
 
 // LeaveKind is how a participant left the call who did not come back.
@@ -16,11 +16,12 @@ type LeaveKind string
 // The ways of leaving.
 const (
 	InOrder  LeaveKind = "in_order" // on purpose, or nothing is known to the contrary
-	Lost     LeaveKind = "lost"     // without anybody wanting it
+	Lost     LeaveKind = "lost"     // by no wish of theirs
 	Vanished LeaveKind = "vanished" // together with their room
 )
 
-// GracePeriod is the time in which a participant may come back who left neither on purpose nor for good.
+// GracePeriod is the time in which a participant may come back who left neither on purpose nor for
+// good.
 type GracePeriod struct {
 	Reason   events.LeaveReason // why the connection ended, unknown where that was not told
 	Leave    LeaveKind          // how they left, should they not come back

@@ -27,8 +27,8 @@ func inCall(t *testing.T) *call {
 	return c
 }
 
-// TestSequences are the sequences of events that lost connections make. The sessions service has the same table: each is one that its
-// state machine takes.
+// TestSequences are the sequences of events that lost connections make. The sessions service has
+// the same table: each is one that its state machine takes.
 func TestSequences(t *testing.T) {
 	cases := map[string]struct {
 		happen func(c *call)

@@ -19,10 +19,11 @@ var ErrInvalidIdentity = errors.New("invalid identity")
 // RoomName returns the name of a session's room. It never changes and belongs to one session only.
 func RoomName(sessionID string) string { return "call-" + sessionID }
 
-// Identity returns the identity under which a user's device joins; different pairs never share one. It is
-// USER#DEVICE, and #BASE64URL(USER)#DEVICE where the user's id holds a "#": the holder of a token may join
-// once more as IDENTITY#NAME (LiveKit's query parameter publish), and must not become another member by
-// that. An empty device is DefaultDevice. No code parses an identity: the mapping says whose it is.
+// Identity returns the identity under which a user's device joins; different pairs never share one.
+// It is USER#DEVICE, and #BASE64URL(USER)#DEVICE where the user's id holds a "#": the holder of a
+// token may join once more as IDENTITY#NAME (LiveKit's query parameter publish), and must not
+// become another member by that. An empty device is DefaultDevice. No code parses an identity: the
+// mapping says whose it is.
 func Identity(userID, deviceID string) (string, error) {
 	if deviceID == "" {
 		deviceID = DefaultDevice

@@ -5,11 +5,11 @@ import (
 	"time"
 )
 
-// Inspect compares what the provider lists, and answers of those it was asked for, with what the mapping
-// shows. It returns the mapping after what follows, the consequences, and what is missing for the first
-// time. Where Result.Ask names identities, the provider is to be asked for them, and the inspection to be
-// made once more with the answers. A mapping that has changed since its revision was read is left as it
-// is: the listing may be older than the change.
+// Inspect compares what the provider lists, and answers of those it was asked for, with what the
+// mapping shows. It returns the mapping after what follows, the consequences, and what is missing
+// for the first time. Where Result.Ask names identities, the provider is to be asked for them, and
+// the inspection to be made once more with the answers. A mapping that has changed since its
+// revision was read is left as it is: the listing may be older than the change.
 func (m Mapping) Inspect(i Inspection, now Moment) (Mapping, Result, Missing) {
 	if m.s.Revision != i.Revision {
 		return m, Result{Outcome: Conflict}, Missing{}
@@ -36,8 +36,8 @@ func (m Mapping) Inspect(i Inspection, now Moment) (Mapping, Result, Missing) {
 	return changed, result, d.missing
 }
 
-// emptied says whether no member who was given a token is in the room, and asks for those of whom that
-// isn't known: a call is not ended by what is missing while one of them may have come unseen.
+// emptied says whether no member who was given a token is in the room, and asks for those of whom
+// that isn't known: a call is not ended by what is missing while one of them may have come unseen.
 func (d *listingDiff) emptied() bool {
 	emptied := true
 	for identity := range d.s.Participants {
@@ -90,15 +90,16 @@ func (d *listingDiff) order() []string {
 	return identities
 }
 
-// enterSeen says whether the room that is listed, or in which somebody answered, is the current one, and
-// takes another one as such. A listing is later than what is known of the mapping's revision, so it wins
-// with another sid, whatever the clocks say; where the clocks say otherwise, and the known room isn't
-// finished, when it is confirmed. A finish that was told stands for that sid, unless a connection is listed that is new.
+// enterSeen says whether the room that is listed, or in which a participant answered, is the
+// current one, and takes another one as such. A listing is later than what is known of the
+// mapping's revision, so it wins with another sid, whatever the clocks say; where the clocks say
+// otherwise, and the known room isn't finished, when it is confirmed. A finish that was told stands
+// for that sid, unless a connection is listed that is new.
 func (d *listingDiff) enterSeen() bool {
 	r, room := d.Listing.Room, d.s.Room
 	switch {
 	case r.SID == "" && room.SID == "":
-		return false // Somebody is there, and the room's sid isn't known; a listing or a webhook tells it.
+		return false // A participant answers, and the room's sid isn't known before a listing or a webhook shows it.
 	case r.SID == "" || r.SID == room.SID:
 		d.learnCreation(r)
 	case slices.Contains(room.Finished, r.SID):
@@ -120,8 +121,8 @@ func (d *listingDiff) enterSeen() bool {
 	return true
 }
 
-// doubtfulRoom says whether a listed room is older, by the provider's clock, than the one that is known to
-// be open, and is listed for the first time.
+// doubtfulRoom says whether a listed room is older, by the provider's clock, than the one that is
+// known to be open, and is listed for the first time.
 func (d *listingDiff) doubtfulRoom(r RoomRef) bool {
 	room := d.s.Room
 	again := d.confirmed() && d.Before.OtherRoom == r.SID
@@ -139,9 +140,9 @@ func (d *listingDiff) newConnection() bool {
 	return false
 }
 
-// present is what follows of an active connection. One whose end was told stays ended. One whose end was
-// inferred is there again; where that was its node's silence, only when the node answers. Another
-// connection than the known one is the current one.
+// present is what follows of an active connection. One whose end was told stays ended. One whose
+// end was inferred is there again; where that was its node's silence, only when the node answers.
+// Another connection than the known one is the current one.
 func (d *listingDiff) present(p *Participant, entry Listed) {
 	switch {
 	case entry.SID == "", !d.stands(p.Identity):
@@ -165,8 +166,8 @@ func (d *listingDiff) present(p *Participant, entry Listed) {
 	}
 }
 
-// doubtful says whether a listed connection is older, by the provider's clock, than one that is known to be
-// there, and is listed for the first time.
+// doubtful says whether a listed connection is older, by the provider's clock, than one that is
+// known to be there, and is listed for the first time.
 func (d *listingDiff) doubtful(p *Participant, entry Listed) bool {
 	again := d.confirmed() && d.Before.Others[p.Identity] == entry.SID
 	return !again && p.Presence == Present && !d.answered(p.Identity) && !d.newer(p, entry.Connection)

@@ -28,15 +28,15 @@ type Listed struct {
 	Tracks []Track
 }
 
-// Listing is what the provider answers when it is asked who is in a room. The sid of a room that isn't
-// there is "". A call that failed is no listing.
+// Listing is what the provider answers when it is asked who is in a room. The sid of a room that
+// isn't there is "". A call that failed is no listing.
 type Listing struct {
 	Room         RoomRef
 	Participants []Listed
 }
 
-// Missing is what one inspection found against what a mapping shows, for the next one to confirm. It is
-// told by sids, so that what was replaced meanwhile isn't taken for gone.
+// Missing is what one inspection found against what a mapping shows, for the next one to confirm.
+// It is told by sids, so that what was replaced meanwhile isn't taken for gone.
 type Missing struct {
 	At           time.Time
 	RoomSID      string            // of the room that isn't listed; "" where it was
@@ -95,7 +95,7 @@ func (d *listingDiff) confirmed() bool {
 // answered says whether the node of the room answered with the connection.
 func (d *listingDiff) answered(identity string) bool { return d.Answers[identity].Kind == Found }
 
-// found says whether anybody who was asked for is there.
+// found says whether one of those who were asked for is there.
 func (d *listingDiff) found() bool {
 	for identity := range d.Answers {
 		if d.answered(identity) {
@@ -105,8 +105,8 @@ func (d *listingDiff) found() bool {
 	return false
 }
 
-// denied says whether the provider was asked for the identity and said that it isn't there, and asks for
-// it where it wasn't. Not found proves nothing while a listing shows the connection.
+// denied says whether the provider was asked for the identity and said that it isn't there, and
+// asks for it where it wasn't. Not found proves nothing while a listing shows the connection.
 func (d *listingDiff) denied(identity string) bool {
 	switch d.Answers[identity].Kind {
 	case NoResponse:
@@ -121,16 +121,16 @@ func (d *listingDiff) denied(identity string) bool {
 	}
 }
 
-// askSilent asks for a participant who is listed and gave no sign of life for long, or whose node gave no
-// response before.
+// askSilent asks for a participant who is listed and gave no sign of life for long, or whose node
+// gave no response before.
 func (d *listingDiff) askSilent(identity string) {
 	if d.Answers[identity].Kind == 0 && (d.Silent[identity] || d.Before.Unanswered[identity] != "") {
 		d.ask = append(d.ask, identity)
 	}
 }
 
-// stands says whether the participant is there by the listing, or on their way: a connection is listed
-// whose end was neither told nor inferred from its node's silence.
+// stands says whether the participant is there by the listing, or on their way: a connection is
+// listed whose end was neither told nor inferred from its node's silence.
 func (d *listingDiff) stands(identity string) bool {
 	entry, there := d.listed[identity]
 	p := d.s.Participants[identity]

@@ -108,8 +108,8 @@ type State struct {
 	Participants    map[string]Participant
 }
 
-// Mapping is a session's mapping to a room, its members and participants. It is a value: what changes
-// it returns the changed one and leaves the receiver alone.
+// Mapping is a session's mapping to a room, its members and participants. It is a value: what
+// changes it returns the changed one and leaves the receiver alone.
 type Mapping struct{ s State }
 
 // New returns the mapping of a session of which nothing is known yet.
@@ -135,14 +135,15 @@ func (m Mapping) RoomName() string { return m.s.RoomName }
 // Revision returns a number that grows with every change.
 func (m Mapping) Revision() int64 { return m.s.Revision }
 
-// SessionVersion returns the newest version of the session that any command or event told, 0 before.
+// SessionVersion returns the newest version of the session that any command or event told, 0
+// before.
 func (m Mapping) SessionVersion() int64 { return m.s.SessionVersion }
 
 // Activated says that somebody has been in the call, so that call.connected was told.
 func (m Mapping) Activated() bool { return !m.s.ConnectedAt.IsZero() }
 
-// IsActiveMember says whether the identity is that of a member, who may be in the call by it. A removed
-// member is none any more, and an identity that isn't mapped never was one.
+// IsActiveMember says whether the identity is that of a member, who may be in the call by it. A
+// removed member is none any more, and an identity that isn't mapped never was one.
 func (m Mapping) IsActiveMember(identity string) bool { return m.s.isActiveMember(identity) }
 
 func (s State) isActiveMember(identity string) bool {
@@ -159,8 +160,8 @@ func (s State) removed(userID string) bool {
 // Over says that the call can't go on: its session is final, or its room came to its end.
 func (m Mapping) Over() bool { return m.s.over() }
 
-// NextCheckAt returns when the provider is to be asked for the room next, and false where nothing asks
-// for it: a look that evidence called for, or the end of a grace period.
+// NextCheckAt returns when the provider is to be asked for the room next, and false where nothing
+// asks for it: a look that evidence called for, or the end of a grace period.
 func (m Mapping) NextCheckAt() (time.Time, bool) { return m.s.NextCheckAt() }
 
 // NextCheckAt is the method of the Mapping.

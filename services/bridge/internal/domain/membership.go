@@ -1,7 +1,7 @@
 package domain
 
-// Learn returns the mapping with what a session's event tells of its version and of members. What is
-// older than what is known of a member changes nothing about them.
+// Learn returns the mapping with what a session's event tells of its version and of members. What
+// is older than what is known of a member changes nothing about them.
 func (m Mapping) Learn(sessionVersion int64, members ...Member) Mapping {
 	s := m.s.clone()
 	changed := s.seeVersion(sessionVersion)

@@ -60,7 +60,8 @@ func TestTheSameFactGivesTheSameEvent(t *testing.T) {
 func TestTimesNeverGoBack(t *testing.T) {
 	c := newCall(t)
 	c.hear(started(0), joined(0, "alice", 1), published(0, "alice", 1, "TR_1"))
-	// The provider tells when somebody left in whole seconds, so that it can lie before their joining.
+	// The provider tells when somebody left in whole seconds, so that it can lie before their
+	// joining.
 	c.hear(left(0, "alice", 1, 1000-700, events.LeaveRoomDeleted), finished(0, 300))
 	for i := 1; i < len(c.log); i++ {
 		require.False(t, c.log[i].Timestamp.Before(c.log[i-1].Timestamp), "%s", c.log[i].Payload.EventType())

@@ -16,9 +16,9 @@ type DesiredPermission struct {
 	Removed  bool
 }
 
-// PermissionChanges lists, by identity, what the provider is to hold the participants to whose member
-// has another role than before, was removed, or came back. A call that is over has none: its room goes
-// as a whole.
+// PermissionChanges lists, by identity, what the provider is to hold the participants to whose
+// member has another role than before, was removed, or came back. A call that is over has none: its
+// room goes as a whole.
 func (m Mapping) PermissionChanges(before Mapping) []DesiredPermission {
 	if m.Over() {
 		return nil
@@ -53,8 +53,8 @@ func (s *State) markTokensStale(userID string) {
 	}
 }
 
-// mayStay says whether a participant who came into the room may stay, and has the provider hold them to
-// their rights where their token may say otherwise.
+// mayStay says whether a participant who came into the room may stay, and has the provider hold
+// them to their rights where their token may say otherwise.
 func (t *transition) mayStay(p *Participant) bool {
 	if t.s.over() {
 		return true // the room is about to be deleted
@@ -66,7 +66,8 @@ func (t *transition) mayStay(p *Participant) bool {
 }
 
 // comparePermission has the provider hold a participant to what they may be, where a listing shows
-// something else: the wish was lost, or refused, or answered with "not found" although they were there.
+// something else: the wish was lost, or refused, or answered with "not found" although they were
+// there.
 func (t *transition) comparePermission(p Participant, listed Listed) {
 	desired := t.s.desired(p)
 	if desired.Removed || listed.Role != "" && listed.Role != desired.Role {
@@ -74,8 +75,8 @@ func (t *transition) comparePermission(p Participant, listed Listed) {
 	}
 }
 
-// putOut has an identity removed from the room. One that can't be stored is removed by the one who saw it
-// listed, as often as it is.
+// putOut has an identity removed from the room. One that can't be stored is removed by the one who
+// saw it listed, as often as it is.
 func (t *transition) putOut(identity string) {
 	if !storable(identity) {
 		t.remove = append(t.remove, identity)

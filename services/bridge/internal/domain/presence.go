@@ -6,8 +6,8 @@ import (
 	"github.com/callplane/callplane/contracts/events"
 )
 
-// takeOver makes a connection the participant's current one. The tracks of the connection before are
-// gone with it; those that waited for this one stay.
+// takeOver makes a connection the participant's current one. The tracks of the connection before
+// are gone with it; those that waited for this one stay.
 func (t *transition) takeOver(p *Participant, c Connection, how Evidence) {
 	joinedAt := t.joinedAt(c)
 	t.closeTracks(p, joinedAt)
@@ -26,15 +26,15 @@ func (t *transition) joinedAt(c Connection) time.Time {
 	return c.JoinedAt.UTC()
 }
 
-// newer says whether a connection is later than the current one by the provider's clock, as two webhooks
-// are compared.
+// newer says whether a connection is later than the current one by the provider's clock, as two
+// webhooks are compared.
 func (t *transition) newer(p *Participant, c Connection) bool {
 	return p.SID == "" || later(t.joinedAt(c), c.SID, p.JoinedAt, p.SID)
 }
 
-// arrive shows a participant whose current connection is in the room. A participant who is shown has
-// only changed connections; that is no event, unless they were lost. A removed member, who comes with a
-// token from before, is not shown, and not any longer where they were.
+// arrive shows a participant whose current connection is in the room. A participant who is shown
+// has only changed connections; that is no event, unless they were lost. A removed member, who
+// comes with a token from before, is not shown, and not any longer where they were.
 func (t *transition) arrive(p *Participant) {
 	if !t.mayStay(p) {
 		if p.Shown() {
@@ -73,7 +73,8 @@ func (t *transition) noteEnd(p *Participant, sid string) {
 	t.changed = true
 }
 
-// endConnection ends the current connection, as was told. What was inferred of its end gives way to that.
+// endConnection ends the current connection, as was told. What was inferred of its end gives way to
+// that.
 func (t *transition) endConnection(p *Participant, reason events.LeaveReason) {
 	t.noteEnd(p, p.SID)
 	departed := departureOf(reason)
@@ -102,8 +103,8 @@ func (t *transition) leaveNow(p *Participant, reason events.LeaveReason) {
 	t.markLeft(p, reason, at, at)
 }
 
-// markLeft takes a participant out of the call, who left at a time of which it is known now that it was
-// for good.
+// markLeft takes a participant out of the call, who left at a time of which it is known now that it
+// was for good.
 func (t *transition) markLeft(p *Participant, reason events.LeaveReason, left, at time.Time) {
 	t.closeTracks(p, left)
 	p.Presence, p.Grace = Absent, GracePeriod{}
@@ -133,8 +134,8 @@ type loss struct {
 	deniedAt time.Time // when the provider was asked and said that they aren't there; zero where it wasn't
 }
 
-// openGrace opens a participant's grace period and shows them as lost. The tracks of the connection are
-// gone with it.
+// openGrace opens a participant's grace period and shows them as lost. The tracks of the connection
+// are gone with it.
 func (t *transition) openGrace(p *Participant, l loss) {
 	since := t.lossOf(p)
 	t.closeTracks(p, since)
@@ -150,8 +151,8 @@ func (t *transition) openGrace(p *Participant, l loss) {
 // deadline is the end of the grace periods that open now.
 func (t *transition) deadline() time.Time { return instant(t.now.Add(t.policy.Grace)) }
 
-// lossOf is when a connection ended whose participant may come back. The provider's times are in whole
-// seconds; of two in the same one, the one told later is later.
+// lossOf is when a connection ended whose participant may come back. The provider's times are in
+// whole seconds; of two in the same one, the one told later is later.
 func (t *transition) lossOf(p *Participant) time.Time {
 	since := t.endOf(p)
 	if since.Equal(t.s.LastLeftAt) {
@@ -160,7 +161,7 @@ func (t *transition) lossOf(p *Participant) time.Time {
 	return since
 }
 
-// amendReason takes what is told late of a connection whose end was inferred.
+// amendReason takes a late webhook about the end of a connection that was inferred before.
 func (t *transition) amendReason(p *Participant, reason events.LeaveReason) {
 	if p.Grace.Evidence == Told {
 		return // The first word counts.

@@ -7,8 +7,8 @@ import (
 	"github.com/callplane/callplane/contracts/events"
 )
 
-// takeRoom makes another room the current one. Participants who were shown in the room before have lost
-// it without a word: the server was killed, and they may be back soon.
+// takeRoom makes another room the current one. Participants who were shown in the room before have
+// lost it without a word: the server was killed, and they may be back soon.
 func (t *transition) takeRoom(r RoomRef, how Evidence) {
 	t.loseEverybody(Vanished, time.Time{})
 	room := &t.s.Room
@@ -43,7 +43,8 @@ func (t *transition) reopen(how Evidence) {
 	t.changed = true
 }
 
-// finishTold closes the room, as was told. A finish that was inferred before is known for certain now.
+// finishTold closes the room, as was told. A finish that was inferred before is known for certain
+// now.
 func (t *transition) finishTold() {
 	room := &t.s.Room
 	if room.Phase == PhaseOpen {
@@ -54,8 +55,8 @@ func (t *transition) finishTold() {
 	t.changed = true
 }
 
-// finishInferred closes the room that the provider doesn't have any more. deniedAt is when it said, on
-// being asked, that none of those who are present is there; zero where nobody is.
+// finishInferred closes the room that the provider doesn't have any more. deniedAt is when it said,
+// on being asked, that none of those who are present is there; zero where none is.
 func (t *transition) finishInferred(leave LeaveKind, deniedAt time.Time) {
 	t.close(leave, deniedAt)
 	t.s.Room.Evidence = Inferred
@@ -74,8 +75,8 @@ func (t *transition) close(leave LeaveKind, deniedAt time.Time) {
 	}
 }
 
-// loseEverybody opens the grace period of every participant who is present. A call that is over waits
-// for none.
+// loseEverybody opens the grace period of every participant who is present. A call that is over
+// waits for none.
 func (t *transition) loseEverybody(leave LeaveKind, deniedAt time.Time) {
 	if t.s.over() {
 		return

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// publish opens a track of the current connection. One whose end was told stays closed; an end that was
-// inferred is undone, in a new episode of the track.
+// publish opens a track of the current connection. One whose end was told stays closed; an end that
+// was inferred is undone, in a new episode of the track.
 func (t *transition) publish(p *Participant, track Track, how Evidence) {
 	known, exists := p.Tracks[track.SID]
 	switch {
@@ -29,7 +29,7 @@ func (t *transition) publish(p *Participant, track Track, how Evidence) {
 	t.emitPublished(*p, track)
 }
 
-// await keeps a track of a connection that has not joined yet: the provider tells of a connection when
+// await keeps a track of a connection that has not joined yet: webhooks tell of a connection when
 // it is fully in the room, which may come after its first track.
 func (t *transition) await(p *Participant, sid string, track Track) {
 	if _, exists := p.Tracks[track.SID]; exists {
@@ -43,7 +43,8 @@ func (t *transition) await(p *Participant, sid string, track Track) {
 	t.keepTrack(p, track)
 }
 
-// publishAwaiting opens the tracks that waited for the current connection, which is in the room now.
+// publishAwaiting opens the tracks that waited for the current connection, which is in the room
+// now.
 func (t *transition) publishAwaiting(p *Participant) {
 	for _, track := range p.tracksInOrder(func(track Track) bool { return track.Awaits == p.SID }) {
 		t.publish(p, track, Told)

@@ -23,8 +23,8 @@ type Tally interface {
 	ProviderReachable(reachable bool) // what the last probe of the provider found
 }
 
-// Nudges tell work in the background that there is something to do. They return at once; one that is
-// lost only costs the time until the next poll.
+// Nudges tell work in the background that there is something to do. They return at once; one that
+// is lost only costs the time until the next poll.
 type Nudges struct {
 	DeleteRooms func() // a room must go
 	Enforce     func() // the provider must be told of participants

@@ -1,5 +1,6 @@
-// Package rehearsal gives tests a media server to rehearse with: a script says what happens at the server, webhooks tell of it as well or
-// as badly as a test wants, and listings tell the truth of each moment. All of it is in the script's own time.
+// Package rehearsal gives tests a media server to rehearse with: a script says what happens at the
+// server, webhooks tell of it as well or as badly as a test wants, and listings tell the truth of
+// each moment. All of it is in the script's own time.
 package rehearsal
 
 import (
@@ -25,8 +26,8 @@ const (
 	Silence = 3 * time.Minute
 )
 
-// Happening is what happens at the server, and is told by a webhook. One without a fact is the server's death: all it held is gone, and
-// nobody tells.
+// Happening is what happens at the server, and is told by a webhook. One without a fact is the
+// server's death: all it held is gone, and nobody tells.
 type Happening struct {
 	At   time.Time
 	Fact domain.Fact
@@ -95,8 +96,8 @@ type Outcome struct {
 	Open            map[string]bool // sids of the tracks that are shown still
 }
 
-// Play has the webhooks come, and the server asked as the reconciler and the windows do it, and returns the mapping afterwards, the log
-// and the outcome.
+// Play has the webhooks come, and the server asked as the reconciler and the windows do it, and
+// returns the mapping afterwards, the log and the outcome.
 func Play(t testing.TB, m domain.Mapping, script []Happening, deliveries []Delivery) (domain.Mapping, []domain.Event, Outcome) {
 	t.Helper()
 	deliveries = slices.Clone(deliveries)

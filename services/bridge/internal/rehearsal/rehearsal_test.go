@@ -15,8 +15,9 @@ const session = "0198a3c0-5f00-7000-8000-00000000000a"
 
 var start = time.Date(2026, 11, 23, 8, 0, 0, 0, time.UTC)
 
-// TestWebhooksDecideNothing disturbs the webhooks of whole calls in every way: who was in the call, who is, what they publish and whether
-// it is over comes out the same as with every webhook at its time.
+// TestWebhooksDecideNothing disturbs the webhooks of whole calls in every way: who was in the call,
+// who is, what they publish and whether it is over comes out the same as with every webhook at its
+// time.
 func TestWebhooksDecideNothing(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		script := rehearsal.Script(rt, domain.RoomName(session), start)

@@ -27,8 +27,8 @@ type server struct {
 	tracks map[string]domain.Track      // of those, one each
 }
 
-// Script makes up what happens in a room. Each state lasts for long enough to be listed, and nobody comes when, depending on webhooks that
-// may be lost, the call is over or not.
+// Script makes up what happens in a room. Each state lasts for long enough to be listed, and nobody
+// comes when, depending on webhooks that may be lost, the call is over or not.
 func Script(t *rapid.T, room string, start time.Time) []Happening {
 	s := &server{t: t, now: start, room: domain.RoomRef{Name: room}, in: map[string]domain.Connection{}, tracks: map[string]domain.Track{}}
 	s.join()
@@ -70,7 +70,8 @@ func (s *server) step() bool {
 	return s.comeBack(15)
 }
 
-// comeBack has somebody come into the empty room, or a new one, within so many seconds, or nobody ever.
+// comeBack has somebody come into the empty room, or a new one, within so many seconds, or nobody
+// ever.
 func (s *server) comeBack(within int) bool {
 	back := rapid.IntRange(5, 2*within).Draw(s.t, "back after")
 	wait := time.Duration(back) * time.Second

@@ -116,7 +116,8 @@ func (c connections) all() []*rabbitmq.Connector {
 	return []*rabbitmq.Connector{c.publish, c.consume, c.commands}
 }
 
-// check is for readiness: nil while all that are wanted stand and serve all partitions; without the database not all are.
+// check is for readiness: nil while all that are wanted stand and serve all partitions; without the
+// database not all are.
 func (c connections) check(context.Context) error {
 	for _, connector := range c.all() {
 		if err := connector.Check(); err != nil {
@@ -134,7 +135,8 @@ func newRelay(db *gorm.DB, p *rabbitmq.Publisher, name replica, log *slog.Logger
 	return outbox.NewRelay(outbox.Options{DB: db, Publisher: p, Holder: string(name), Logger: log, Registry: registerer})
 }
 
-// newNudges rings the bell of the room checks, not the use case itself, which has nudges of its own.
+// newNudges rings the bell of the room checks, not the use case itself, which has nudges of its
+// own.
 func newNudges(deletions *app.DeleteRooms, permissions *app.SyncPermissions, checks *app.Bell) ports.Nudges {
 	return ports.Nudges{DeleteRooms: deletions.Wake, Enforce: permissions.Wake, Expire: checks.Wake}
 }
@@ -263,7 +265,8 @@ func newForgetting(receipts ports.Receipts, mappings ports.OldMappings, log *slo
 	}
 }
 
-// consumeEvents and serveCommands put what handles messages on the connections, before these are dialled.
+// consumeEvents and serveCommands put what handles messages on the connections, before these are
+// dialled.
 func consumeEvents(s Settings, c connections, follow app.ApplySessionEvent, dead *rabbitmq.Publisher, name replica) {
 	rabbitmq.NewConsumer(c.consume, rabbitmq.ConsumerConfig{
 		Exchange: topology.BridgeEvents, Partitions: s.Broker.Partitions, Replica: string(name), Dead: dead,

@@ -23,7 +23,8 @@ const (
 	toldRate        = 200   // webhooks a second
 )
 
-// seedCalls stores calls as they are after the first burst of their webhooks: alice and bob are in them, and alice publishes a track.
+// seedCalls stores calls as they are after the first burst of their webhooks: alice and bob are in
+// them, and alice publishes a track.
 const seedCalls = `
 WITH ids AS (SELECT id, CAST(@start AS timestamptz) AS at FROM json_array_elements_text(CAST(@ids AS json)) id), m AS (
 	INSERT INTO mappings (session_id, room_name, session_version, final, revision, episode, room_phase, room_sid, first_room_sid,
@@ -40,8 +41,9 @@ WITH ids AS (SELECT id, CAST(@start AS timestamptz) AS at FROM json_array_elemen
 INSERT INTO tracks (session_id, identity, track_sid, kind, source, name, mime_type, published_at, open)
 	SELECT id::uuid, 'alice#default', 'TR_' || id || '_4', 'audio', 'microphone', '', 'audio/opus', at + interval '4 ms', true FROM ids`
 
-// BenchmarkWebhooksDuringReconciliation tells how long webhooks take while nothing else happens, and while ten thousand calls are compared
-// with LiveKit again and again; and how long one such comparison takes. It is one run, however long -benchtime is.
+// BenchmarkWebhooksDuringReconciliation tells how long webhooks take while nothing else happens,
+// and while ten thousand calls are compared with LiveKit again and again; and how long one such
+// comparison takes. It is one run, however long -benchtime is.
 func BenchmarkWebhooksDuringReconciliation(b *testing.B) {
 	a := newAlone(b)
 	stop := a.start(b, "RECONCILE_INTERVAL=0")
@@ -72,7 +74,8 @@ func BenchmarkWebhooksDuringReconciliation(b *testing.B) {
 	require.Equal(b, toldRooms*len(want), a.count(`SELECT count(*) FROM outbox`), "a comparison that finds nothing says nothing")
 }
 
-// seed has ten thousand calls go on, in the database and at LiveKit, and returns their sessions and the webhooks that each has still to come.
+// seed has ten thousand calls go on, in the database and at LiveKit, and returns their sessions and
+// the webhooks that each has still to come.
 func (a *alone) seed(b *testing.B) (ids []string, calls [][][]webhook) {
 	b.Helper()
 	start := time.Now().UTC().Truncate(time.Millisecond)
@@ -92,8 +95,9 @@ func (a *alone) seed(b *testing.B) (ids []string, calls [][][]webhook) {
 	return ids, calls
 }
 
-// BenchmarkBrokenRooms tells how old the last look at each healthy room is while LiveKit answers errors for one room in a hundred of ten
-// thousand, and calls are compared each 15 s. It is one run, however long -benchtime is.
+// BenchmarkBrokenRooms tells how old the last look at each healthy room is while LiveKit answers
+// errors for one room in a hundred of ten thousand, and calls are compared each 15 s. It is one
+// run, however long -benchtime is.
 func BenchmarkBrokenRooms(b *testing.B) {
 	a := newAlone(b)
 	stop := a.start(b, "RECONCILE_INTERVAL=0")

@@ -12,7 +12,8 @@ import (
 	"github.com/callplane/callplane/services/bridge/internal/domain"
 )
 
-// minSecret is how long a LiveKit API secret must be, in bytes: shorter ones can be guessed from a token.
+// minSecret is how long a LiveKit API secret must be, in bytes: shorter ones can be guessed from a
+// token.
 const minSecret = 32
 
 // Settings are all that the service is told from outside.
@@ -106,7 +107,8 @@ func (l LiveKitSettings) policy() domain.Policy {
 	return domain.Policy{Grace: l.ReconnectWindow, DepartureTimeout: l.DepartureTimeout, EmptyTimeout: l.EmptyTimeout}
 }
 
-// windowsToLiveness is how many reconnect windows a participant may be listed without a sign of life.
+// windowsToLiveness is how many reconnect windows a participant may be listed without a sign of
+// life.
 const windowsToLiveness = 4
 
 func (l LiveKitSettings) liveness() time.Duration {

@@ -15,8 +15,8 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// standIn answers the calls of LiveKit's server API that the bridge makes, for more rooms than a real server here could hold. It lists what
-// its webhooks have told.
+// standIn answers the calls of LiveKit's server API that the bridge makes, for more rooms than a
+// real server here could hold. It lists what its webhooks have told.
 type standIn struct {
 	livekit.RoomService // every other call panics, and the server answers that it is its fault
 

@@ -17,11 +17,12 @@ import (
 	"github.com/callplane/callplane/services/bridge/internal/ports"
 )
 
-// tokenSessions are the sessions for which tokens are asked in turn, so that no two at once wait for the same one.
+// tokenSessions are the sessions for which tokens are asked in turn, so that no two at once wait
+// for the same one.
 const tokenSessions = 64
 
-// BenchmarkTokenCommands tells how long a token takes by way of the queue, the bridge and back, and how many a second that makes; beside it,
-// how long it takes to make one and nothing else.
+// BenchmarkTokenCommands tells how long a token takes by way of the queue, the bridge and back, and
+// how many a second that makes; beside it, how long it takes to make one and nothing else.
 func BenchmarkTokenCommands(b *testing.B) {
 	a := newAlone(b)
 	a.start(b)

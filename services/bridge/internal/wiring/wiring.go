@@ -59,14 +59,15 @@ func Options(s Settings, b Build) fx.Option {
 		// What comes in.
 		fx.Provide(newWebhooks),
 
-		// Started from the top, stopped from the bottom: first nothing more is taken in, then what has
-		// been decided goes out, then the connections are closed.
+		// Started from the top, stopped from the bottom: first nothing more is taken in, then what
+		// has been decided goes out, then the connections are closed.
 		fx.Invoke(watchDatabase, logVersions, runPublisher, runRelay, consumeEvents, serveCommands, runIntake, checkHealth,
 			httpapi.Webhooks.Mount, httpserverfx.Serve),
 	)
 }
 
-// watchDatabase stops the application where the database can't be worked with; the error says what to do.
+// watchDatabase stops the application where the database can't be worked with; the error says what
+// to do.
 func watchDatabase(lifecycle fx.Lifecycle, stopper fx.Shutdowner, gate *libpostgres.Gate, log *slog.Logger) {
 	watch := &background{name: "database", log: log, stopper: stopper, work: []func(context.Context) error{
 		func(ctx context.Context) error {

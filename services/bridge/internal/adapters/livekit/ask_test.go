@@ -78,8 +78,8 @@ func TestTheNodeAnswersForAParticipant(t *testing.T) {
 	require.Equal(t, domain.Found, ask(room, "bob#default").Kind)
 }
 
-// LiveKit keeps who was in its rooms in Redis: when its process is killed they are listed for good, and
-// only the call that a node must answer shows that they are gone.
+// LiveKit keeps who was in its rooms in Redis: when its process is killed they are listed for good,
+// and only the call that a node must answer shows that they are gone.
 func TestNoNodeAnswersForTheDead(t *testing.T) {
 	s := clientOf(t, testkit.LiveKitWithRedis(t, ""))
 	const room = "call-dead"

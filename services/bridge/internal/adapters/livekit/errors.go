@@ -66,8 +66,8 @@ func reply(err error) (twirp.ErrorCode, string) {
 // times for a second each before it says so.
 const noResponseText = "no response from servers"
 
-// nodeIsGoneText is the message with which LiveKit says that the node of a room is not registered any
-// more (ErrNotFound of its package routing).
+// nodeIsGoneText is the message with which LiveKit says that the node of a room is not registered
+// any more (ErrNotFound of its package routing).
 const nodeIsGoneText = "could not find object"
 
 func nodeIsGone(err error) bool {

@@ -32,8 +32,8 @@ func (a answer) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 	_, _ = w.Write([]byte(a.body))
 }
 
-// withDetails is a status of gRPC as LiveKit packs it into the meta data of an error: code, message and
-// one detail.
+// withDetails is a status of gRPC as LiveKit packs it into the meta data of an error: code, message
+// and one detail.
 func withDetails(code uint64, message string) string {
 	detail := protowire.AppendString(protowire.AppendTag(nil, 1, protowire.BytesType), "type.googleapis.com/google.protobuf.Empty")
 	status := protowire.AppendVarint(protowire.AppendTag(nil, 1, protowire.VarintType), code)

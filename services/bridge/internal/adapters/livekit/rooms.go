@@ -41,8 +41,9 @@ func NewRooms(apiURL, apiKey string, apiSecret config.Secret) *Rooms {
 	return &Rooms{client: lksdk.NewRoomServiceClient(apiURL, apiKey, apiSecret.Reveal()), clock: newClock(apiURL)}
 }
 
-// Delete implements ports.MediaRooms. A room in LiveKit's store whose node is gone can't be deleted:
-// creating it once more gives it to a node that lives, which deletes it at the next attempt.
+// Delete implements ports.MediaRooms. A room in LiveKit's store whose node is gone can't be
+// deleted: creating it once more gives it to a node that lives, which deletes it at the next
+// attempt.
 func (r *Rooms) Delete(ctx context.Context, roomName string) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()

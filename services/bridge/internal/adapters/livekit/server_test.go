@@ -93,9 +93,10 @@ func say(room *lksdk.Room, text string) error {
 	return room.LocalParticipant.PublishDataPacket(lksdk.UserData([]byte(text)), lksdk.WithDataPublishReliable(true))
 }
 
-// putOut waits until a client that was put out of its room knows it, and does it again as long as it doesn't. LiveKit 1.13.5 may close
-// the signalling connection before the leave request is written (livekit/livekit#4776): the client takes that for a failure of the
-// network and is back with its token within a second. The bridge puts such a client out again when it hears of it.
+// putOut waits until a client that was put out of its room knows it, and does it again as long as
+// it doesn't. LiveKit 1.13.5 may close the signalling connection before the leave request is
+// written (livekit/livekit#4776): the client takes that for a failure of the network and is back
+// with its token within a second. The bridge puts such a client out again when it hears of it.
 func putOut(t *testing.T, gone <-chan struct{}, again func() error) {
 	t.Helper()
 	require.EventuallyWithT(t, func(c *assert.CollectT) {

@@ -168,7 +168,8 @@ func telling(t *testing.T) []string {
 	return slices.DeleteFunc(captures.Names(t), func(name string) bool { return name == "badtoken" })
 }
 
-// TestWhatHasBeenToldSaysNothingNew repeats, after each webhook of a call, all that has come so far, in any order and with windows open.
+// TestWhatHasBeenToldSaysNothingNew repeats, after each webhook of a call, all that has come so
+// far, in any order and with windows open.
 func TestWhatHasBeenToldSaysNothingNew(t *testing.T) {
 	scripts := map[string][]rehearsal.Happening{}
 	for _, name := range telling(t) {
