@@ -51,7 +51,8 @@ type inspection struct {
 type inspected struct {
 	mapping domain.Mapping
 	missing domain.Missing
-	failure error // why some were not answered for; nil where all were, or none had to be
+	answers map[string]domain.Answer // that counted, by identity
+	failure error                    // why some were not answered for; nil where all were, or none had to be
 }
 
 // Do makes one inspection. A mapping of which the listing has no news is not touched, and no
@@ -77,6 +78,7 @@ func (i Inspect) Do(ctx context.Context, in inspection) (inspected, error) {
 		found.failure, moment.Now = errors.Join(found.failure, failure), i.Now()
 		found.mapping, result, found.missing = in.mapping.Inspect(evidence, moment)
 	}
+	found.answers = evidence.Answers
 	for _, identity := range result.Remove {
 		err := i.Participants.Remove(ctx, in.mapping.RoomName(), identity)
 		if err != nil && !errors.Is(err, ports.ErrNotFound) {
@@ -103,6 +105,9 @@ func (i Inspect) store(
 	var change ports.Change
 	err := i.Mappings.ChangeSession(ctx, in.mapping.SessionID(), func(m domain.Mapping) (ports.Change, error) {
 		after, result, missing := m.Inspect(evidence, moment)
+		if result.Outcome == domain.Conflict {
+			found.answers = nil
+		}
 		sealed, err := seal(i.Tally, m.SessionID(), result.Events)
 		found.mapping, found.missing = after, missing
 		change = ports.Change{

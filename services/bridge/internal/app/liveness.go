@@ -44,11 +44,19 @@ func (l *liveness) silent(listing domain.Listing, now time.Time) map[string]bool
 				silent = map[string]bool{}
 			}
 			silent[p.Identity] = true
-			due = now.Add(l.timeout)
 		}
 		l.due[p.SID], l.listed[p.SID] = due, due
 	}
 	return silent
+}
+
+// answered notes for whom of a listing an answer came: they are asked for again after the timeout.
+func (l *liveness) answered(listing domain.Listing, answers map[string]domain.Answer, now time.Time) {
+	for _, p := range listing.Participants {
+		if answers[p.Identity].Kind != 0 && p.SID != "" {
+			l.due[p.SID], l.listed[p.SID] = now.Add(l.timeout), now.Add(l.timeout)
+		}
+	}
 }
 
 // spread is a part of the timeout that is always the same for a sid.

@@ -284,6 +284,7 @@ func (r *Reconcile) judge(ctx context.Context, listed []inspection) ([]suspect, 
 		default:
 			r.rooms.answer(ctx, room)
 		}
+		r.liveness.answered(in.listing, found[n].answers, r.Inspect.Now())
 		if !found[n].missing.IsEmpty() {
 			suspects = append(suspects, suspect{in.mapping.SessionID(), found[n].missing})
 		}

@@ -15,6 +15,8 @@ func TestTrackBeforeItsJoinIsShownAfterIt(t *testing.T) {
 	require.Equal(t, []events.Type{
 		events.CallConnected, events.CallParticipantJoined, events.CallTrackPublished, events.CallTrackPublished,
 	}, c.hear(joined(0, "alice", 1)))
+	_, asked := c.mapping.NextCheckAt()
+	require.False(t, asked, "the join that the tracks called for is there")
 	require.Equal(t, "TR_1", c.log[3].Payload.(events.CallTrackPublishedPayload).TrackSID)
 	require.Equal(t, "PA_alice1", c.log[3].Payload.(events.CallTrackPublishedPayload).ParticipantSID)
 	require.Empty(t, c.hear(published(0, "alice", 1, "TR_1"), joined(0, "alice", 1)), "nothing twice")

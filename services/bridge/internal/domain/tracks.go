@@ -43,12 +43,31 @@ func (t *transition) await(p *Participant, sid string, track Track) {
 	t.keepTrack(p, track)
 }
 
-// publishAwaiting opens the tracks that waited for the current connection, which is in the room
-// now.
+// publishAwaiting opens the tracks that waited for the current connection, which is in the room now.
+// When none waits any more, the look that they called for isn't needed.
 func (t *transition) publishAwaiting(p *Participant) {
-	for _, track := range p.tracksInOrder(func(track Track) bool { return track.Awaits == p.SID }) {
+	awaiting := p.tracksInOrder(func(track Track) bool { return track.Awaits == p.SID })
+	for _, track := range awaiting {
 		t.publish(p, track, Told)
 	}
+	if len(awaiting) > 0 && !p.awaits() && !t.s.awaits(p.Identity) {
+		t.s.LookAt = time.Time{}
+	}
+}
+
+// awaits says whether a track of the participant waits for its connection.
+func (p *Participant) awaits() bool {
+	return len(p.tracksInOrder(func(track Track) bool { return track.Awaits != "" })) > 0
+}
+
+// awaits says whether a track of another participant waits for its connection.
+func (s State) awaits(but string) bool {
+	for identity, p := range s.Participants {
+		if identity != but && p.awaits() {
+			return true
+		}
+	}
+	return false
 }
 
 // unpublish closes a track, as was told. One that was never seen open is remembered as closed.
