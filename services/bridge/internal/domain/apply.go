@@ -62,7 +62,10 @@ func (t *transition) notePast(f Fact) {
 	case ParticipantLeft:
 		if _, mapped := t.s.Participants[f.Identity]; mapped && f.SID != "" {
 			t.with(f.Identity, func(p *Participant) {
-				if p.SID != f.SID && !p.endTold(f.SID) {
+				switch {
+				case p.SID == f.SID:
+					t.leave(p, f.Connection, f.Reason, f.Aborted || neverIn(f.Reason))
+				case !p.endTold(f.SID):
 					t.noteEnd(p, f.SID)
 				}
 			})

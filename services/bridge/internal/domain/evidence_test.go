@@ -175,7 +175,10 @@ func TestEndsThatAreToldOfAnEarlierRoomStand(t *testing.T) {
 	require.Empty(t, c.hear(left(0, "alice", 1, 5000, events.LeaveClientInitiated), finished(0, 9000)))
 	stale := listed(0, active("alice", 1), active("bob", 2))
 	require.Empty(t, c.lookTwice(stale, 0))
-	require.Equal(t, "PA_alice101", c.mapping.State().Participants["alice#default"].SID)
+	c.hear(started(2), joined(2, "alice", 201), joined(2, "bob", 202))
+	c.found("bob", 202)
+	require.Empty(t, c.lookTwice(listed(1, active("bob", 102)), 5000), "bob answers from the room that is known")
+	require.Equal(t, "PA_alice201", c.mapping.State().Participants["alice#default"].SID)
 }
 
 func TestAConnectionThatIsAborted(t *testing.T) {

@@ -122,11 +122,32 @@ func (d *listingDiff) enterSeen() bool {
 }
 
 // doubtfulRoom says whether a listed room is older, by the provider's clock, than the one that is
-// known to be open, and is listed for the first time.
+// known to be open, and is listed for the first time, or those who are present contradict it.
 func (d *listingDiff) doubtfulRoom(r RoomRef) bool {
 	room := d.s.Room
+	if room.SID == "" || room.Phase != PhaseOpen || later(r.CreatedAt, r.SID, room.CreatedAt, room.SID) {
+		return false
+	}
 	again := d.confirmed() && d.Before.OtherRoom == r.SID
-	return !again && room.SID != "" && room.Phase == PhaseOpen && !later(r.CreatedAt, r.SID, room.CreatedAt, room.SID)
+	return !again || d.contradicted()
+}
+
+// contradicted says whether a participant who is present answers by the known connection, and asks
+// for those of whom no answer is there.
+func (d *listingDiff) contradicted() bool {
+	contradicted := false
+	for _, identity := range d.shown() {
+		p, answer := d.s.Participants[identity], d.Answers[identity]
+		switch {
+		case p.Presence != Present:
+		case answer.Kind == 0:
+			d.ask = append(d.ask, identity)
+			contradicted = true
+		default:
+			contradicted = contradicted || answer.Kind == Found && answer.Found.SID == p.SID
+		}
+	}
+	return contradicted
 }
 
 // newConnection says whether a member's connection is listed of which nothing was known.

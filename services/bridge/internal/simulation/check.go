@@ -22,13 +22,14 @@ type Settling struct {
 	End      time.Duration // likewise, until calls without people had ended
 }
 
-// allowed is the longest that it may take: two passes and one grace period; with a store that lists the dead,
-// the time without a sign of life as well; and after calls that failed, the pause before the next try. The
-// end of a call comes after that, once its room has been without members for as long as the policy says.
+// allowed is the longest that it may take: two passes and one grace period; where listed participants gave
+// no response, the time without a sign of life as well, which each replica measures by the passes that it
+// makes; and after calls that failed, the pause before the next try. The end of a call comes after that,
+// once its room has been without members for as long as the policy says.
 func (s Schedule) allowed() Settling {
 	presence := 2*(interval+domain.ConfirmDelay) + grace
-	if s.Redis {
-		presence += liveness
+	if s.Redis || s.tells(AskNoResponse) {
+		presence += liveness + time.Duration(s.Extra)*2*interval
 	}
 	if s.fails() {
 		presence += retryTime

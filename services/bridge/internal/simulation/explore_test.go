@@ -35,10 +35,16 @@ func signature(problems []string) string {
 	return strings.Join(list, " | ")
 }
 
+var lastFailing = map[string]simulation.Outcome{}
+
 func shrink(t *testing.T, s simulation.Schedule, sig string) simulation.Schedule {
 	try := func(c simulation.Schedule) bool {
 		got := simulation.Run(t, c)
-		return len(got.Problems) > 0 && signature(got.Problems) == sig
+		if len(got.Problems) > 0 && signature(got.Problems) == sig {
+			lastFailing[sig] = got
+			return true
+		}
+		return false
 	}
 	for changed := true; changed; {
 		changed = false
@@ -95,13 +101,14 @@ func TestExplore(t *testing.T) {
 		}
 		fmt.Printf("SETTLED %v seed %d%s\nENDED %v seed %d%s\n", o.Calls[0].Settling.Presence, from+i, kind, o.Calls[0].Settling.End, from+i, kind)
 		if len(o.Problems) > 0 {
+			lastFailing[signature(o.Problems)] = o
 			found[signature(o.Problems)] = append(found[signature(o.Problems)], s)
 		}
 	}
 	for sig, list := range found {
 		sort.Slice(list, func(i, j int) bool { return len(list[i].Steps) < len(list[j].Steps) })
 		s := shrink(t, list[0], sig)
-		o := simulation.Run(t, s)
+		o := lastFailing[sig]
 		fmt.Printf("=== %d x %s\n%s\n", len(list), sig, s)
 		if os.Getenv("TRACE") != "" {
 			fmt.Printf("%s\n", o.Log())

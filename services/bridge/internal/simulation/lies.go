@@ -1,6 +1,7 @@
 package simulation
 
 import (
+	"maps"
 	"time"
 
 	"github.com/callplane/callplane/services/bridge/internal/domain"
@@ -52,7 +53,7 @@ type told struct {
 type liar struct {
 	active    map[told]bool
 	frozen    map[string]domain.Listing // by room
-	closed    map[string]domain.Listing // the last room of each name that was closed
+	closed    map[string]domain.Listing // the last room of each name that is gone
 	otherRoom map[string]bool           // rooms in whose place another one may have been listed, by name
 	denied    map[string]time.Time      // when a participant who was there was last said not to be, by identity
 }
@@ -90,11 +91,13 @@ func (p *Provider) honest() {
 // lying says whether a lie about a room is told.
 func (p *Provider) lying(lie Lie, name string) bool { return p.lies.active[told{lie: lie, room: name}] }
 
-// keep remembers a room that is closed.
+// keep remembers a room that is gone, with the last connection of each identity.
 func (l *liar) keep(r *room) {
 	listing := domain.Listing{Room: domain.RoomRef{Name: r.name, SID: r.sid, CreatedAt: r.createdAt}}
-	for _, identity := range sorted(r.past) {
-		listing.Participants = append(listing.Participants, r.past[identity].listed())
+	last := maps.Clone(r.past)
+	maps.Copy(last, r.people)
+	for _, identity := range sorted(last) {
+		listing.Participants = append(listing.Participants, last[identity].listed())
 	}
 	l.closed[r.name] = listing
 }

@@ -243,6 +243,7 @@ func (p *Provider) crash() {
 	for name, r := range p.rooms {
 		if !p.redis {
 			delete(p.rooms, name)
+			p.lies.keep(r)
 			continue
 		}
 		for identity, who := range r.people {

@@ -115,6 +115,11 @@ var counterExamples = map[string]struct {
 		{step(23*second, simulation.EverybodyIn), step(second, simulation.Prompt), step(0, simulation.Begin, simulation.OldRoom)},
 		{step(2*minute, simulation.Wait)},
 	}},
+	"the end of a connection in the room before the current one is told late": {steps: [][]simulation.Step{
+		{step(0, simulation.EverybodyIn), step(second, simulation.Hold), step(0, simulation.Leave, "bob")},
+		{step(second, simulation.Crash), step(5*second, simulation.Join, "alice"), step(second, simulation.Prompt)},
+		{step(0, simulation.Begin, simulation.OldRoom), step(2*minute, simulation.Wait)},
+	}},
 	// On the way to the model, the bridge did not ask for an entry that is listed as connecting.
 	"a dead connection is listed on its way in, of one who was replaced": {redis: true, steps: [][]simulation.Step{
 		{step(0, simulation.EverybodyIn), step(0, simulation.JoinSlowly, "alice"), step(0, simulation.Crash)},

@@ -103,6 +103,11 @@ func (s Schedule) String() string {
 	return strings.Join(lines, "\n")
 }
 
+// tells says whether the provider tells a lie.
+func (s Schedule) tells(lie Lie) bool {
+	return slices.ContainsFunc(s.Steps, func(step Step) bool { return step.Do == Begin && step.Lie == lie })
+}
+
 // fails says whether calls to the provider or to the store fail, or take so long that what the provider
 // says is too old.
 func (s Schedule) fails() bool {
