@@ -11,8 +11,8 @@ import (
 	"github.com/callplane/callplane/libs/testkit"
 )
 
-// TestSessionsTakesWhatTheBridgeMakesOfAnySchedule has the bridge's simulation write what it emitted in
-// hundreds of schedules, and the sessions service take it. Neither may import the other.
+// TestSessionsTakesWhatTheBridgeMakesOfAnySchedule has the bridge's simulation write what it
+// emitted in hundreds of schedules, and the sessions service take it. Neither may import the other.
 func TestSessionsTakesWhatTheBridgeMakesOfAnySchedule(t *testing.T) {
 	const checks = "300"
 	dir := t.TempDir()

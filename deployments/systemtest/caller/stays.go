@@ -6,12 +6,12 @@ import (
 	"time"
 )
 
-// Silence is how long a caller's process may say nothing until it counts as not being in the room: it has been killed or frozen, or its
-// client has lost the connection.
+// Silence is how long a caller's process may say nothing until it counts as not being in the room:
+// it has been killed or frozen, or its client has lost the connection.
 const Silence = 4 * beat
 
-// Stay is a time in which a caller was in the room by one connection. A process that says so all the time has one stay for each
-// connection.
+// Stay is a time in which a caller was in the room by one connection. A process that says so all
+// the time has one stay for each connection.
 type Stay struct {
 	SID      string
 	From, To time.Time

@@ -16,8 +16,8 @@ import (
 
 // How calls end, and what is recorded of them.
 
-// changeMembers has the owner remove the guest, who may be in the call and keeps a token, or make them a member again with a new one. Where
-// servers are being broken it may not happen.
+// changeMembers has the owner remove the guest, who may be in the call and keeps a token, or make
+// them a member again with a new token. While servers are broken it may not happen.
 func (c *call) changeMembers() {
 	ctx, cancel := context.WithTimeout(c.Context(), attemptTime)
 	defer cancel()
@@ -41,8 +41,9 @@ func isMember(session callplane.Session, user string) bool {
 	return slices.ContainsFunc(session.Members, func(m callplane.Member) bool { return m.UserID == user })
 }
 
-// settle holds the session to the clients in its room, when everything is up again and webhooks pass, and has all leave. While things are broken
-// its owner may end it with people in it; they, and who is in a call that has ended by itself, are put out.
+// settle holds the session to the clients in its room, when everything is up again and webhooks
+// pass, and has all leave. While servers are broken its owner may end it with people in it: they
+// are put out, as those are who are in a call that has ended by itself.
 func (c *call) settle() {
 	c.w.Webhooks.Treat(roomPrefix+c.id, stack.Always(stack.Pass))
 	read, _ := c.owner.get(c.Context(), c.id)
@@ -75,8 +76,8 @@ func (c *call) settle() {
 	})
 }
 
-// agree waits until the session shows the clients that are in its room, none of them where it is over, and records that, or what is so when it
-// has waited for long.
+// agree waits until the session shows the clients in its room, none where it is over, and records
+// that, or how it is after a long wait.
 func (c *call) agree() {
 	c.Helper()
 	for began := time.Now(); ; c.w.until(c.T, time.Now().Add(listEvery)) {
@@ -95,7 +96,7 @@ func (c *call) agree() {
 	}
 }
 
-// moment is the session beside its room, as they are now; there is none where they can't be read.
+// moment is the session beside its room as they are now; false where they can't be read.
 func (c *call) moment() (m history.Moment, ok bool) {
 	read, ok := c.owner.get(c.Context(), c.id)
 	if !ok {
@@ -116,7 +117,8 @@ func (c *call) moment() (m history.Moment, ok bool) {
 	return m, true
 }
 
-// present lists the clients that are in the room by their own word: the connection of each by identity.
+// present lists the clients that are in the room by their own word: the connection of each by
+// identity.
 func (c *call) present() map[string]string {
 	there := map[string]string{}
 	for _, p := range c.clients {

@@ -15,11 +15,11 @@ import (
 	"github.com/callplane/callplane/deployments/systemtest/stack"
 )
 
-// truthful is how many of four rooms no lie is told about.
+// truthful is how many of four rooms have no lies about them.
 const truthful = 1
 
-// lies are the answers about a room, by the names that the schedule has for them. None is told by all ways to ask at once: of what every answer
-// denies nobody could know.
+// lies are the false answers about a room, by the names that the schedule has for them. None denies
+// a participant in every way to ask: there would be no evidence left.
 var lies = map[string]func(c stack.RoomCall, chance *rand.Rand, identities []string) stack.Lie{
 	schedule.UnlistedRooms: func(c stack.RoomCall, _ *rand.Rand, _ []string) stack.Lie {
 		if c.Method == "DeleteRoom" {
@@ -44,7 +44,8 @@ var lies = map[string]func(c stack.RoomCall, chance *rand.Rand, identities []str
 	},
 }
 
-// notFound finds nothing that is to be removed, deleted or changed. A change that changes nothing is a question, which is answered.
+// notFound finds nothing that is to be removed, deleted or changed. A change that changes nothing
+// is a question, and is answered.
 func notFound(c stack.RoomCall, _ *rand.Rand, _ []string) stack.Lie {
 	switch r := c.Request.(type) {
 	case *livekit.DeleteRoomRequest, *livekit.RoomParticipantIdentity:
@@ -57,7 +58,8 @@ func notFound(c stack.RoomCall, _ *rand.Rand, _ []string) stack.Lie {
 	return stack.Lie{}
 }
 
-// lie is what a fault has the proxy answer: about most rooms the same lie all the time, drawn by the seed, the fault and the room.
+// lie is what the proxy answers during a fault: about most rooms the same lie all the time, drawn
+// by the seed, the fault and the room.
 func (w *world) lie(f schedule.Fault) func(stack.RoomCall) stack.Lie {
 	return func(c stack.RoomCall) stack.Lie {
 		if !strings.HasPrefix(c.Room, roomPrefix) {

@@ -23,7 +23,8 @@ type Lie struct {
 // Honest is a decision for no lie at all.
 func Honest(RoomCall) Lie { return Lie{} }
 
-// Lying is a decision for the same lie about all calls of some methods; of all methods where none is given.
+// Lying is a decision for the same lie about all calls of some methods; of all methods where none
+// is given.
 func Lying(lie Lie, methods ...string) func(RoomCall) Lie {
 	return func(c RoomCall) Lie {
 		if len(methods) > 0 && !slices.Contains(methods, c.Method) {

@@ -92,7 +92,8 @@ func (p *RoomServiceProxy) Treat(room string, decide func(RoomCall) Lie) {
 	p.treatments[room] = decide
 }
 
-// TreatOthers is Treat for all rooms without a treatment of their own, and for calls about all rooms.
+// TreatOthers is Treat for all rooms without a treatment of their own, and for calls about all
+// rooms.
 func (p *RoomServiceProxy) TreatOthers(decide func(RoomCall) Lie) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -206,7 +207,8 @@ func (p *RoomServiceProxy) read(r *http.Request, body []byte) (exchange, error) 
 	return x, nil
 }
 
-// decideOnAll decides about each room that LiveKit has, or once had, where all rooms were asked for. The call does not fail by one of them.
+// decideOnAll decides about each room that LiveKit has, or once had, where all rooms were asked
+// for. The call does not fail by one of them.
 func (p *RoomServiceProxy) decideOnAll(x exchange, answer proto.Message) {
 	rooms, ok := answer.(*livekit.ListRoomsResponse)
 	if !ok || len(x.asked) > 0 {

@@ -47,8 +47,8 @@ func (rooms) RemoveParticipant(_ context.Context, _ *livekit.RoomParticipantIden
 	return nil, twirp.NewError(twirp.NotFound, "there is no such participant")
 }
 
-// lying starts a proxy before a RoomService, and returns a client of it, the last Date header that it got, and the switch by which everybody is
-// gone.
+// lying starts a proxy before a RoomService. It returns a client of the proxy, the last Date header
+// that the client got, and the switch by which all participants are gone.
 func lying(t *testing.T) (*stack.RoomServiceProxy, livekit.RoomService, *string, *atomic.Bool) {
 	t.Helper()
 	gone := new(atomic.Bool)

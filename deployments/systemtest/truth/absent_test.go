@@ -21,10 +21,11 @@ import (
 
 // The scenarios of TestLies in which LiveKit's listings lack who is there, or show who isn't.
 
-// unlistedFor is how long something is left out of listings: longer than a grace period and all that comes before and after it.
+// unlistedFor is longer than a grace period and the looks before and after it.
 const unlistedFor = 30 * time.Second
 
-// quietUnlisted leaves somebody out of the listings of their room who gives no sign of life. They are asked for, and nothing happens.
+// quietUnlisted leaves a participant out of the listings who gives no sign of life. LiveKit is
+// asked for them, and they stay.
 func quietUnlisted(c *call) {
 	people := c.join(alice, bob)
 	c.lies(stack.Lying(stack.Lie{Without: []string{people[0].Identity()}}, listParticipants))
@@ -34,8 +35,8 @@ func quietUnlisted(c *call) {
 	c.hangUpInTurn(opens(alice, bob), people[0], people[1], alice, bob)
 }
 
-// streamingUnlisted leaves somebody out who publishes again and again, and LiveKit does not find them when it is asked: each webhook says
-// that they are there, and they never have left.
+// streamingUnlisted leaves a participant out who publishes again and again, and whom LiveKit does
+// not find on being asked: each webhook is evidence of their presence, and they never have left.
 func streamingUnlisted(c *call) {
 	people := c.join(alice)
 	c.lies(allOf(stack.Lying(stack.Lie{Without: []string{people[0].Identity()}}, listParticipants), fail(twirp.NotFound, updateParticipant)))
@@ -50,8 +51,8 @@ func streamingUnlisted(c *call) {
 	require.Equal(c, "ended", c.isFinal(alice).Status)
 }
 
-// givenUp has somebody not be listed, nor found when LiveKit is asked, until they count as having left. When they are listed again, they are
-// shown again.
+// givenUp has a participant neither be listed nor found until they have left. Listed again, they
+// are shown again.
 func givenUp(c *call) {
 	people := c.join(alice, bob)
 	identity := people[0].Identity()
@@ -69,7 +70,8 @@ func givenUp(c *call) {
 	c.hangUpInTurn(told, people[0], people[1], alice, bob)
 }
 
-// roomUnlisted leaves a room out of the listings, and no deletion finds it: the call goes on, and who joins meanwhile stays.
+// roomUnlisted leaves a room out of the listings, and its deletion does not find it: the call goes
+// on, and a participant who joins meanwhile stays.
 func roomUnlisted(c *call) {
 	people := c.join(alice, bob)
 	c.lies(unlisted())
@@ -88,8 +90,8 @@ func roomUnlisted(c *call) {
 	c.ends("ended", shown(alice, "left", bob, "left", carol, "left"), then(told, hangsUp(carol), hangsUp(alice), hangsUp(bob), isOver()))
 }
 
-// endedUnlisted has a session ended whose room is not listed, nor found by its deletion. The webhooks of who goes on to publish tell that they
-// are in it: they are put out.
+// endedUnlisted ends a session whose room is not listed, nor found by its deletion. The webhooks of
+// participants who go on publishing are evidence that they are in it: they are put out.
 func endedUnlisted(c *call) {
 	people := c.join(alice, bob)
 	c.lies(unlisted())
@@ -105,8 +107,8 @@ func endedUnlisted(c *call) {
 	require.Equal(c, "ended", c.isFinal(alice, bob).Status)
 }
 
-// callGivenUp has a call neither be listed nor found in any way until it is taken for over. It stays so, and who turns out to be in its room is
-// put out.
+// callGivenUp has a call neither be listed nor found in any way until it is over. It stays over,
+// and the participants who turn out to be in its room are put out.
 func callGivenUp(c *call) {
 	people := c.join(alice, bob)
 	c.lies(allOf(stack.Lying(stack.Lie{Unlisted: true}, listRooms), fail(twirp.NotFound, deleteRoom, updateParticipant, removeParticipant),
@@ -135,7 +137,8 @@ func (c *call) once(lines ...string) {
 	}
 }
 
-// clockGoesBack has somebody come back whose new connection is older than the lost one by LiveKit's clock.
+// clockGoesBack has a lost participant come back by a connection that is older than the lost one by
+// LiveKit's clock.
 func clockGoesBack(c *call) {
 	people := c.join(alice, bob)
 	people[0].Kill(c)
@@ -153,8 +156,8 @@ func clockGoesBack(c *call) {
 	c.hangUpInTurn(told, again, people[1], alice, bob)
 }
 
-// finishedGoesOn has the room be told to have finished while one is waited for, and go on: the same room of LiveKit's is told to have
-// started, and they are in it.
+// finishedGoesOn reports the room to be finished in the grace period of a participant, and started
+// again with the same sid, with the participant in it.
 func finishedGoesOn(c *call) {
 	people := c.join(alice, bob)
 	room := c.roomInfo()
@@ -182,8 +185,9 @@ func finishedGoesOn(c *call) {
 	c.ends("ended", shown(alice, "left", bob, "left"), then(told, hangsUp(bob), isOver()))
 }
 
-// deadListed has somebody stay listed of whose end nobody tells, as LiveKit does with Redis: they are asked for when they have given no sign of
-// life for long, and no node answers.
+// deadListed has a participant stay listed whose client is dead and whose end no webhook reports,
+// as LiveKit does with Redis. LiveKit is asked for them after some time without a sign of life, and
+// no node answers.
 func deadListed(c *call) {
 	people := c.join(alice, bob)
 	identity := people[1].Identity()
@@ -205,7 +209,7 @@ func deadListed(c *call) {
 	c.ends("ended", shown(alice, "left", bob, "left"), then(told, hangsUp(alice), isOver()))
 }
 
-// goneListed has somebody stay listed who has hung up, as LiveKit told: they have left.
+// goneListed has a participant stay listed whose leaving a webhook has reported: they have left.
 func goneListed(c *call) {
 	people := c.join(alice, bob)
 	c.lasts(5 * time.Second)
@@ -229,7 +233,7 @@ func (c *call) roomInfo() *livekit.Room {
 	return answer.GetRooms()[0]
 }
 
-// tell sends the bridge a webhook that LiveKit has not sent.
+// tell sends the bridge a webhook of the test's own.
 func (c *call) tell(event *livekit.WebhookEvent) {
 	c.Helper()
 	event.Id, event.CreatedAt = "EV_"+uuid.NewString(), time.Now().Unix()

@@ -28,7 +28,8 @@ const (
 	deleteRoom        = "DeleteRoom"
 )
 
-// TestLies has LiveKit's answers be wrong about one call each, side by side on one stack: the lie about one call is no other call's matter.
+// TestLies has LiveKit's answers be wrong about one call each, side by side on one stack. A wrong
+// answer about one call must not harm another.
 func TestLies(t *testing.T) {
 	t.Parallel()
 	s := usual(t, stack.WithWebhookProxy(), stack.WithRoomServiceProxy(), quick(12*time.Second, map[string]string{"LIVENESS_TIMEOUT": "20s"}))
@@ -61,13 +62,13 @@ func TestLies(t *testing.T) {
 	}
 }
 
-// lies has LiveKit's answers about the call's room be wrong from now on.
+// lies falsifies the answers about the call's room from now on.
 func (c *call) lies(decide func(stack.RoomCall) stack.Lie) { c.stack.RoomService.Treat(c.room, decide) }
 
-// honest has them be true again.
+// honest ends lies.
 func (c *call) honest() { c.lies(stack.Honest) }
 
-// allOf joins decisions: a call is answered with the first lie that one of them has about it.
+// allOf joins decisions: the first lie that one of them has about a request is the answer.
 func allOf(decisions ...func(stack.RoomCall) stack.Lie) func(stack.RoomCall) stack.Lie {
 	return func(rc stack.RoomCall) stack.Lie {
 		for _, decide := range decisions {
@@ -79,17 +80,17 @@ func allOf(decisions ...func(stack.RoomCall) stack.Lie) func(stack.RoomCall) sta
 	}
 }
 
-// fails is an error as the answer to methods.
+// fail answers an error to methods.
 func fail(code twirp.ErrorCode, methods ...string) func(stack.RoomCall) stack.Lie {
 	return stack.Lying(stack.Lie{Fails: code}, methods...)
 }
 
-// unlisted leaves the room out of listings, and no deletion finds it.
+// unlisted leaves the room out of the listings of rooms, and its deletion does not find it.
 func unlisted() func(stack.RoomCall) stack.Lie {
 	return allOf(stack.Lying(stack.Lie{Unlisted: true}, listRooms), fail(twirp.NotFound, deleteRoom))
 }
 
-// first restricts a decision to the first calls to which it is about.
+// first restricts a decision that answers errors to the first requests that it applies to.
 func first(times int64, decide func(stack.RoomCall) stack.Lie) func(stack.RoomCall) stack.Lie {
 	var made atomic.Int64
 	return func(rc stack.RoomCall) stack.Lie {
@@ -107,7 +108,7 @@ func (c *call) lasts(d time.Duration) {
 	since(c, time.Now(), d)
 }
 
-// loses has all webhooks about somebody get lost, or of those only some events.
+// loses drops all webhooks about an identity, or only those of some events.
 func (c *call) loses(identity string, events ...string) {
 	c.stack.Webhooks.Treat(c.room, func(w stack.Webhook) stack.Fate {
 		if w.Identity == identity && (len(events) == 0 || slices.Contains(events, w.Event)) {
@@ -130,7 +131,8 @@ func (c *call) listed(ctx context.Context) (map[string]*livekit.ParticipantInfo,
 	return all, nil
 }
 
-// isFinal waits until the session is over, whatever its log is, and holds it against its end with these people.
+// isFinal waits until the session is over, whatever its log, its room is gone and its participants
+// have left.
 func (c *call) isFinal(left ...string) callplane.Session {
 	c.Helper()
 	var session callplane.Session
@@ -161,7 +163,7 @@ func (c *call) isFinal(left ...string) callplane.Session {
 	return session
 }
 
-// hangUpInTurn has two leave, and the call end.
+// hangUpInTurn has two participants leave one after the other, and holds the session to its end.
 func (c *call) hangUpInTurn(told story, one, other *caller.Process, users ...string) {
 	c.Helper()
 	one.Leave(c)
@@ -175,11 +177,11 @@ func (c *call) hangUpInTurn(told story, one, other *caller.Process, users ...str
 	c.ends("ended", left, then(told, hangsUp(users[1]), isOver()))
 }
 
-// roomInError has the listing of one room fail. Another call, of which webhooks get lost, is compared all the same; the first is too when
-// its room is listed again.
+// roomInError has the listing of one room fail. Another call, of which webhooks get lost, is
+// compared all the same, and the first one when its room is listed again.
 func roomInError(c *call) { healthyBesides(c, fail(twirp.Unavailable, listParticipants)) }
 
-// pageInError is roomInError where each listing of rooms fails in which this one is asked for.
+// pageInError is roomInError where every listing of rooms fails that names this one.
 func pageInError(c *call) { healthyBesides(c, fail(twirp.Internal, listRooms)) }
 
 func healthyBesides(c *call, lie func(stack.RoomCall) stack.Lie) {
@@ -214,7 +216,7 @@ func roomIsSlow(c *call) {
 	c.ends("ended", shown(alice, "left", bob, "left"), then(told, hangsUp(alice), isOver()))
 }
 
-// removalNotFound has LiveKit not find somebody who is to be removed, while it lists them.
+// removalNotFound has LiveKit not find a participant who is to be removed, while it lists them.
 func removalNotFound(c *call) {
 	people := c.join(alice, bob)
 	c.lies(first(2, fail(twirp.NotFound, removeParticipant)))
@@ -226,7 +228,7 @@ func removalNotFound(c *call) {
 	c.ends("ended", shown(alice, "left", bob, "left"), then(told, hangsUp(alice), isOver()))
 }
 
-// roleNotFound is removalNotFound for the role of somebody.
+// roleNotFound is removalNotFound for a change of the role.
 func roleNotFound(c *call) {
 	people := c.join(alice, bob)
 	asked := fail(twirp.NotFound, updateParticipant)
@@ -247,7 +249,7 @@ func roleNotFound(c *call) {
 	c.ends("ended", shown(alice, "left", bob, "left"), then(told, hangsUp(alice), isGone(bob, "client_initiated"), isOver()))
 }
 
-// cannotPublish waits until LiveKit lets somebody publish no longer.
+// cannotPublish waits until LiveKit lists a participant without the right to publish.
 func (c *call) cannotPublish(identity string) {
 	c.Helper()
 	await(c, func(ctx context.Context) error {
@@ -259,8 +261,8 @@ func (c *call) cannotPublish(identity string) {
 	})
 }
 
-// undeletable has a room that LiveKit can't delete: it is tried ever more seldom, however often the bridge sees the room. Rooms of other
-// calls are deleted.
+// undeletable has a room that LiveKit can't delete: the attempts become rarer, however often the
+// bridge sees the room. Rooms of other calls are deleted.
 func undeletable(c *call) {
 	const watched, attempts = 40 * time.Second, 10
 	people := c.join(alice)

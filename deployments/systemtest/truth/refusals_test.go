@@ -16,8 +16,9 @@ import (
 	"github.com/callplane/callplane/deployments/systemtest/stack"
 )
 
-// TestRefusals has LiveKit refuse the bridge's key and show another clock, while a call goes on that it does not list. Its times are so short
-// that they pass as often as others do in ten minutes.
+// TestRefusals has LiveKit refuse the bridge's key, and show another clock, while a call goes on
+// that it does not list. Its grace period is so short that as many pass as otherwise in ten
+// minutes.
 func TestRefusals(t *testing.T) {
 	t.Parallel()
 	s := usual(t, stack.WithWebhookProxy(), stack.WithRoomServiceProxy(), quick(2*time.Second, map[string]string{"RECONCILE_INTERVAL": "1s"}))
@@ -32,7 +33,7 @@ func TestRefusals(t *testing.T) {
 	})
 }
 
-// longUnlisted has a call in which nothing happens go on unlisted for twenty grace periods.
+// longUnlisted has a quiet call go on unlisted for twenty grace periods.
 func longUnlisted(c *call) {
 	people := c.join(alice, bob)
 	identities := []string{people[0].Identity(), people[1].Identity()}
@@ -44,7 +45,8 @@ func longUnlisted(c *call) {
 	c.hangUpInTurn(opens(alice, bob), people[0], people[1], alice, bob)
 }
 
-// refused has LiveKit answer that the key is wrong: the bridge says so, and not that LiveKit is away.
+// refused has LiveKit answer that the key is wrong: the bridge reports a refusal, and not an
+// absence.
 func refused(t *testing.T, s *stack.Stack) {
 	t.Helper()
 	before := len(s.Bridge.Log())

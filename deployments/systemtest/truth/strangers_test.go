@@ -3,6 +3,8 @@
 package truth
 
 import (
+	"context"
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -19,7 +21,8 @@ import (
 
 // The second connections of tokens, in TestLies.
 
-// joinsBeside has a second connection of a token join beside its own, and publish: it is put out, if it gets in at all.
+// joinsBeside has a second connection of a token join beside its own, and publish: it is removed,
+// if it gets in at all.
 func (c *call) joinsBeside(token callplane.Token) {
 	c.Helper()
 	token.URL = caller.SecondConnection(token.URL, "ghost")
@@ -28,17 +31,23 @@ func (c *call) joinsBeside(token callplane.Token) {
 		_ = second.TryPublish(c) // It may be out before.
 		c.isPutOut(second)
 	}
-	removals := c.stack.RoomService.Calls(c.room, removeParticipant)
-	require.True(c, slices.ContainsFunc(removals, func(rc stack.RoomCall) bool { return rc.Identity == token.Identity+"#ghost" }), "%v", removals)
+	await(c, func(context.Context) error {
+		removals := c.stack.RoomService.Calls(c.room, removeParticipant)
+		if !slices.ContainsFunc(removals, func(rc stack.RoomCall) bool { return rc.Identity == token.Identity+"#ghost" }) {
+			return fmt.Errorf("the bridge has not removed it: %v", removals)
+		}
+		return nil
+	})
 }
 
-// isPutOut waits until LiveKit has put somebody out.
+// isPutOut waits until LiveKit has removed a participant.
 func (c *call) isPutOut(p *caller.Process) {
 	c.Helper()
 	require.Equal(c, "PARTICIPANT_REMOVED", p.Gone(c))
 }
 
-// secondConnection has a token join a second time beside itself: the second connection is put out, and is never shown.
+// secondConnection has a token join a second time: the second connection is removed, and never
+// shown.
 func secondConnection(c *call) {
 	people := c.join(alice)
 	token := c.stack.Token(c, c.id, bob)
@@ -50,7 +59,7 @@ func secondConnection(c *call) {
 	c.hangUpInTurn(opens(alice, bob), people[0], people[1], alice, bob)
 }
 
-// secondConnectionUntold is secondConnection where no webhook tells of it.
+// secondConnectionUntold is secondConnection without a webhook about it.
 func secondConnectionUntold(c *call) {
 	people := c.join(alice)
 	token := c.stack.Token(c, c.id, bob)
@@ -62,7 +71,7 @@ func secondConnectionUntold(c *call) {
 	c.hangUpInTurn(opens(alice, bob), people[0], people[1], alice, bob)
 }
 
-// secondConnectionOfViewer has the second connection come with the token of a participant who has become a viewer since.
+// secondConnectionOfViewer joins with the token of a participant who has become a viewer since.
 func secondConnectionOfViewer(c *call) {
 	people := c.join(alice)
 	token := c.stack.Token(c, c.id, bob)
@@ -80,7 +89,7 @@ func secondConnectionOfViewer(c *call) {
 	c.ends("ended", shown(alice, "left", bob, "left"), then(told, hangsUp(alice), isGone(bob, "client_initiated"), isOver()))
 }
 
-// secondConnectionOfRemoved has the second connection come with the token of somebody who is no member any more.
+// secondConnectionOfRemoved joins with the token of a member who was removed since.
 func secondConnectionOfRemoved(c *call) {
 	people := c.join(alice)
 	token := c.stack.Token(c, c.id, bob)
@@ -95,10 +104,10 @@ func secondConnectionOfRemoved(c *call) {
 	c.ends("ended", shown(alice, "left", bob, "left"), then(told, hangsUp(alice), isOver()))
 }
 
-// activation is the time that a session of TestStrangers has until somebody has to be in its call.
+// activation is how long a session of TestStrangers waits for its first participant.
 const activation = 20 * time.Second
 
-// TestStrangers has participants in calls who have no token of Callplane's.
+// TestStrangers has participants in calls that have no token of Callplane's.
 func TestStrangers(t *testing.T) {
 	t.Parallel()
 	s := start(t, func() *stack.Stack {
@@ -107,12 +116,12 @@ func TestStrangers(t *testing.T) {
 		return s
 	})
 	for name, scenario := range map[string]func(*call){
-		"a phone comes first":          phoneComesFirst,
-		"a phone stays":                phoneStays,
-		"a bot stays":                  func(c *call) { staysAlone(c, stranger{identity: "bot"}) },
-		"an agent stays":               func(c *call) { staysAlone(c, stranger{identity: "agent", kind: livekit.ParticipantInfo_AGENT}) },
-		"a recorder stays":             func(c *call) { staysAlone(c, stranger{identity: "recorder", hidden: true}) },
-		"a bot comes, and nobody else": botAlone,
+		"a phone comes first": phoneComesFirst,
+		"a phone stays":       phoneStays,
+		"a bot stays":         func(c *call) { staysAlone(c, stranger{identity: "bot"}) },
+		"an agent stays":      func(c *call) { staysAlone(c, stranger{identity: "agent", kind: livekit.ParticipantInfo_AGENT}) },
+		"a recorder stays":    func(c *call) { staysAlone(c, stranger{identity: "recorder", hidden: true}) },
+		"a bot is alone":      botAlone,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -141,7 +150,8 @@ func (c *call) joinsAs(who stranger) *caller.Process {
 
 var phone = stranger{identity: "sip_+4930123456", kind: livekit.ParticipantInfo_SIP}
 
-// phoneComesFirst has a phone wait for members for longer than the session has to become active.
+// phoneComesFirst has a phone wait for members for longer than the session waits for its
+// activation.
 func phoneComesFirst(c *call) {
 	p := c.joinsAs(phone)
 	c.lasts(2 * activation)
@@ -171,7 +181,7 @@ func phoneStays(c *call) {
 	c.ends("ended", shown(alice, "left"), then(told, isOver()))
 }
 
-// staysAlone has somebody stay after the last member who keeps no call open: it ends.
+// staysAlone has a stranger stay after the last member that keeps no call open: the call ends.
 func staysAlone(c *call, who stranger) {
 	people := c.join(alice)
 	p := c.joinsAs(who)
@@ -180,7 +190,8 @@ func staysAlone(c *call, who stranger) {
 	c.ends("ended", shown(alice, "left"), then(opens(alice), hangsUp(alice), isOver()))
 }
 
-// botAlone has a bot join a call that no member ever joins: the room does not stay open for it.
+// botAlone has a bot join a call that no member ever joins: its room does not stay open for the
+// bot.
 func botAlone(c *call) {
 	p := c.joinsAs(stranger{identity: "bot"})
 	require.Equal(c, "ROOM_DELETED", p.Gone(c))

@@ -12,14 +12,17 @@ import (
 )
 
 const (
-	// doubt is how far the provider's times and ours may be apart: its are in whole seconds, and what it has answered takes a while to be stored.
+	// doubt is how far the provider's times and ours may be apart: its are in whole seconds, and
+	// what it has answered takes a while to be stored.
 	doubt = 4 * time.Second
-	// instant is how long a client stays after it was taken for gone that was not gone before: longer than what it says takes to get here.
+	// instant is how long a client stays after it was taken for gone that was not gone before:
+	// longer than what it says takes to get here.
 	instant = time.Second
 )
 
-// truth: sessions show the clients that are in the calls' rooms by their own word, whenever there was time for it, and LiveKit's listings, which
-// may be false or stale, excuse nothing; a call that was and is no more is over; and nobody is said to have left who was there all the time.
+// truth: sessions show the clients that are in their rooms by their own word, whenever there was
+// time for it. LiveKit's listings, which may be false or stale, excuse nothing. A call that was and
+// is no more is over, and no participant has left who was there all the time.
 func truth(h *history.History, report reporter) {
 	for _, m := range h.Moments {
 		atMoment(m, report)
@@ -46,7 +49,8 @@ func atMoment(m history.Moment, report reporter) {
 	}
 }
 
-// endsWhereLiveKitIs holds a session with a call to LiveKit's last word, and each departure to what was there around it.
+// endsWhereLiveKitIs holds a session with a call to LiveKit's state in the end, and each departure
+// to what was there around it.
 func endsWhereLiveKitIs(h *history.History, id string, s *history.Session, report reporter) {
 	connected := false
 	for _, e := range s.Log {
@@ -69,13 +73,14 @@ func endsWhereLiveKitIs(h *history.History, id string, s *history.Session, repor
 	}
 }
 
-// stillThere holds the moment in which somebody was taken for gone to what was there around it. LiveKit's own listings can be stale, and a
-// client can be wrong about its connection; where both agree that somebody was there, nobody was gone.
+// stillThere holds the moment in which a participant was taken for gone to what was there around
+// it. LiveKit's own listings can be stale, and a client can be wrong about its connection; where
+// both agree, the participant was there.
 func stillThere(h *history.History, id string, e callplane.Event, report reporter) {
 	left, err := payloadOf[events.CallParticipantLeftPayload](e)
 	taken, errTime := e.Time()
 	if err := errors.Join(err, errTime); err != nil {
-		report(id, "the departure of somebody can't be read: %v", err)
+		report(id, "a departure can't be read: %v", err)
 		return
 	}
 	before, after := listedAround(h, id, left.Identity, taken)
@@ -90,12 +95,14 @@ func stillThere(h *history.History, id string, e callplane.Event, report reporte
 	}
 }
 
-// guessed says whether a reason is one that no webhook tells: who was put out for it is gone because they were taken for gone.
+// guessed says whether a reason is one that no webhook bears: a participant who was put out for it
+// is gone only because they were taken for gone.
 func guessed(reason events.LeaveReason) bool {
 	return reason == events.LeaveUnknown || reason == events.LeaveReconnectTimeout
 }
 
-// listedAround is by which connection LiveKit listed somebody last before a time, and first after it.
+// listedAround is by which connection LiveKit listed a participant last before a time, and first
+// after it.
 func listedAround(h *history.History, id, identity string, when time.Time) (before, after string) {
 	for _, l := range h.Listings {
 		if l.Answered.Before(when.Add(-doubt)) {
@@ -107,7 +114,8 @@ func listedAround(h *history.History, id, identity string, when time.Time) (befo
 	return before, ""
 }
 
-// stays says whether somebody's client was in the room by a connection from one time to another, by its own word.
+// stays says whether a participant's client was in the room by a connection from one time to
+// another, by its own word.
 func stays(h *history.History, id, identity, sid string, from, to time.Time) bool {
 	for _, c := range h.Clients {
 		if c.Session != id || c.Identity != identity {

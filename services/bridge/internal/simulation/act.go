@@ -92,8 +92,8 @@ func (w *world) second(s Step, c *call) {
 	w.provider.publish(c.room, second.identity)
 }
 
-// presence asks the bridge whether anybody is in the call. What isn't known for sure is no answer, and
-// never a no.
+// presence asks the bridge whether anybody is in the call. What isn't known for sure is no answer,
+// and never a no.
 func (w *world) presence(_ Step, c *call) {
 	_, version, going := c.sessions.member(owner)
 	if w.bridge.stopped() || !going {

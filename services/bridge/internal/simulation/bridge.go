@@ -22,8 +22,8 @@ var policy = domain.Policy{Grace: grace, DepartureTimeout: departureTimeout, Emp
 // poll is the longest pause between two looks at a list of work.
 const poll = 5 * time.Second
 
-// bridge is the use cases of one or more replicas, on a store in memory. It is the store as well, and
-// passes on what they store.
+// bridge is the use cases of one or more replicas, on a store in memory. It is the store as well,
+// and passes on what they store.
 type bridge struct {
 	*memory.Store
 
@@ -43,7 +43,8 @@ func newBridge(media *Provider, tally ports.Tally, replicas int, stored func(c p
 	return &bridge{Store: memory.NewStore(time.Now), media: media, tally: tally, stored: stored, replicas: replicas}
 }
 
-// start starts the replicas, with an empty memory, unless they run. The first one takes webhooks and events.
+// start starts the replicas, with an empty memory, unless they run. The first one takes webhooks
+// and events.
 func (b *bridge) start(parent context.Context) {
 	if !b.stopped() {
 		return

@@ -12,20 +12,22 @@ import (
 
 const (
 	settleTime = 2 * time.Minute  // that is let go by beyond what is allowed
-	retryTime  = time.Minute      // the longest pause of the bridge before it tries again what failed
+	retryTime  = time.Minute      // the longest pause of the bridge before it tries again
 	closeTime  = 10 * time.Second // that the bridge lets the provider have to close a room late
 )
 
-// Settling is how long it took, from the last lie and the last change in a room, until all was right.
+// Settling is how long it took, from the last lie and the last change in a room, until all was
+// right.
 type Settling struct {
 	Presence time.Duration
 	End      time.Duration // likewise, until calls without people had ended
 }
 
-// allowed is the longest that it may take: two passes and one grace period; where listed participants gave
-// no response, the time without a sign of life as well, which each replica measures by the passes that it
-// makes; and after calls that failed, the pause before the next try. The end of a call comes after that,
-// once its room has been without members for as long as the policy says.
+// allowed is the longest that it may take: two passes and one grace period; where listed
+// participants gave no response, the time without a sign of life as well, which each replica
+// measures by the passes that it makes; and after calls that failed, the pause before the next try.
+// The end of a call comes after that, once its room has been without members for as long as the
+// policy says.
 func (s Schedule) allowed() Settling {
 	presence := 2*(interval+domain.ConfirmDelay) + grace
 	if s.Redis || s.tells(AskNoResponse) {
@@ -110,11 +112,11 @@ type faults []string
 
 func (f *faults) add(format string, args ...any) { *f = append(*f, fmt.Sprintf(format, args...)) }
 
-// wrong lists what must hold once everything has settled, and doesn't: of who is in the room and what is
-// shown of them, and of the end of the call.
+// wrong lists what must hold once everything has settled, and doesn't: of who is in the room and
+// what is shown of them, and of the end of the call.
 func (w *world) wrong(c *call) (presence, end faults) {
 	state, inside := w.bridge.mapping(w.ctx, c.id).State(), w.provider.inRoom(c.room)
-	there := w.provider.there(c.room)
+	there := w.provider.roomSID(c.room) != ""
 	c.sessions.mu.Lock()
 	defer c.sessions.mu.Unlock()
 	c.compareRights(&presence, state, inside)
@@ -123,8 +125,8 @@ func (w *world) wrong(c *call) (presence, end faults) {
 	return presence, end
 }
 
-// compareRights holds that only those are in the room who may be, with the rights that they should have.
-// The room of a session that is final has to go as a whole.
+// compareRights holds that only those are in the room who may be, with the rights that they should
+// have. The room of a session that is final has to go as a whole.
 func (c *call) compareRights(f *faults, state domain.State, inside map[string]person) {
 	for _, identity := range sorted(inside) {
 		p, mapped := state.Participants[identity]
@@ -170,8 +172,8 @@ func (c *call) comparePresence(f *faults, state domain.State, inside map[string]
 	}
 }
 
-// compareEnd holds that a call comes to its end that no member and no phone is in, that a session that is
-// final has no room, and that a call that goes on is shown so.
+// compareEnd holds that a call comes to its end that no member and no phone is in, that a session
+// that is final has no room, and that a call that goes on is shown so.
 func (c *call) compareEnd(f *faults, state domain.State, inside map[string]person, there bool) {
 	members, phones := false, false
 	for identity, who := range inside {

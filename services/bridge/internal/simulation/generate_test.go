@@ -30,8 +30,8 @@ var casts = [][]string{
 	{"alice", "alice's tablet", "bob", "carol", "phone", "agent", "recorder", "stranger"},
 }
 
-// Every schedule has the actions in always, and some of those in sometimes. That few kinds of trouble meet
-// often finds more than that all of them meet seldom.
+// Every schedule has the actions in always, and some of those in sometimes. That few kinds of
+// trouble meet often finds more than that all of them meet seldom.
 var (
 	always = []simulation.Action{
 		simulation.Wait, simulation.Token, simulation.Join, simulation.Join, simulation.Join, simulation.Leave, simulation.Publish,

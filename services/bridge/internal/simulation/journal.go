@@ -11,8 +11,8 @@ import (
 	"github.com/callplane/callplane/services/bridge/internal/domain"
 )
 
-// SchedulesDir is the variable of the environment that names a directory. Where it is set, the property
-// test writes the journal of each schedule there, for the tests of the sessions service.
+// SchedulesDir is the variable of the environment that names a directory. Where it is set, the
+// property test writes the journal of each schedule there, for the tests of the sessions service.
 const SchedulesDir = "CALLPLANE_SCHEDULES"
 
 // EntryKind says what the sessions service does with an entry of a journal.

@@ -10,33 +10,35 @@ import (
 // Lie is a way in which the provider's answers are wrong.
 type Lie string
 
-// The lies. Those about one participant name the identity, all but Away name the room.
+// The lies. Away is about everything, HidePerson and Ghost are about a participant, the others
+// about a room.
 const (
 	HideRoom       Lie = "hide room"        // the room is left out of listings
 	HidePerson     Lie = "hide person"      // a participant is left out of the listing
 	Freeze         Lie = "freeze"           // the listing stays as it is now
-	Ghost          Lie = "ghost"            // an ended connection is listed, in place of the current one
+	Ghost          Lie = "ghost"            // an ended connection is listed in place of the current one
 	OldRoom        Lie = "old room"         // the room before the current one is listed
 	ListFails      Lie = "list fails"       // an error for this room
 	RoomsFail      Lie = "rooms fail"       // no list of all rooms
-	AskFails       Lie = "ask fails"        // no answer for a participant
-	AskNotFound    Lie = "ask not found"    // a participant who is there is not found
-	AskNoResponse  Lie = "ask no response"  // no response for a participant who is there
+	AskFails       Lie = "ask fails"        // no answer for participants of the room
+	AskNotFound    Lie = "ask not found"    // participants who are there are not found
+	AskNoResponse  Lie = "ask no response"  // no response for participants who are there
 	DeleteFails    Lie = "delete fails"     // an error, and nothing happens
 	DeleteNotFound Lie = "delete not found" // not found, and nothing happens
-	RemoveFails    Lie = "remove fails"     // likewise for participants
-	RemoveNotFound Lie = "remove not found" //
-	RoleFails      Lie = "role fails"       // likewise for their roles
-	RoleNotFound   Lie = "role not found"   //
-	AnswersLost    Lie = "answers are lost" // what changes something does so, and answers with an error
-	Slow           Lie = "slow"             // answers come seconds after the moment of which they are
+	RemoveFails    Lie = "remove fails"     // the same for the removal of a participant
+	RemoveNotFound Lie = "remove not found" // the same
+	RoleFails      Lie = "role fails"       // the same for the change of a role
+	RoleNotFound   Lie = "role not found"   // the same
+	Ignored        Lie = "ignored"          // changes are not made, and answered with success
+	AnswersLost    Lie = "answers are lost" // changes are made, and answered with an error
+	Slow           Lie = "slow"             // answers are seconds old when they come
 	Away           Lie = "away"             // nothing answers
 )
 
 // Lies lists every lie.
 var Lies = []Lie{
 	HideRoom, HidePerson, Freeze, Ghost, OldRoom, ListFails, RoomsFail, AskFails, AskNotFound, AskNoResponse,
-	DeleteFails, DeleteNotFound, RemoveFails, RemoveNotFound, RoleFails, RoleNotFound, AnswersLost, Slow, Away,
+	DeleteFails, DeleteNotFound, RemoveFails, RemoveNotFound, RoleFails, RoleNotFound, Ignored, AnswersLost, Slow, Away,
 }
 
 // aboutPerson says whether a lie is about one participant.
@@ -49,18 +51,22 @@ type told struct {
 	identity string // "" unless the lie is about one participant
 }
 
+// inRoom is an identity in a room.
+type inRoom struct{ room, identity string }
+
 // liar is the lies that are told at present, and what they need.
 type liar struct {
 	active    map[told]bool
 	frozen    map[string]domain.Listing // by room
 	closed    map[string]domain.Listing // the last room of each name that is gone
-	otherRoom map[string]bool           // rooms in whose place another one may have been listed, by name
-	denied    map[string]time.Time      // when a participant who was there was last said not to be, by identity
+	otherRoom map[string]bool           // names for which another room may have been listed
+	denied    map[inRoom]time.Time      // when a participant who was there was last said not to be
 }
 
 func newLiar() liar {
 	return liar{
-		active: map[told]bool{}, frozen: map[string]domain.Listing{}, closed: map[string]domain.Listing{}, otherRoom: map[string]bool{}, denied: map[string]time.Time{},
+		active: map[told]bool{}, frozen: map[string]domain.Listing{}, closed: map[string]domain.Listing{},
+		otherRoom: map[string]bool{}, denied: map[inRoom]time.Time{},
 	}
 }
 
@@ -162,11 +168,11 @@ func (who *person) listed() domain.Listed {
 	return domain.Listed{Connection: who.connection(), Kind: who.kind, State: state, Role: who.role, Tracks: who.tracks}
 }
 
-// denied says whether the provider lied, not long ago, that a participant isn't there.
-func (p *Provider) denied(identity string) bool {
+// liedAbout says whether the provider lied, not long ago, that a participant isn't there.
+func (p *Provider) liedAbout(name, identity string) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	at, lied := p.lies.denied[identity]
+	at, lied := p.lies.denied[inRoom{name, identity}]
 	return lied && time.Since(at) < 3*grace
 }
 

@@ -93,7 +93,7 @@ func (p *Provider) Ask(ctx context.Context, name, identity string) (domain.Answe
 	answer, err := p.ask(name, identity)
 	p.note("asked for %s: %+v %v", identity, answer, err)
 	if answer.Kind == domain.NotFound || answer.Kind == domain.NoResponse {
-		p.answered(name, identity)
+		p.denied(name, identity)
 	}
 	p.wait(ctx, name)
 	return answer, err
@@ -107,10 +107,10 @@ func (p *Provider) ask(name, identity string) (domain.Answer, error) {
 	case p.lying(Away, ""), p.lying(AskFails, name):
 		return domain.Answer{}, errNoAnswer
 	case who != nil && p.lying(AskNotFound, name):
-		p.lies.denied[identity] = time.Now()
+		p.lies.denied[inRoom{name, identity}] = time.Now()
 		return domain.Answer{Kind: domain.NotFound}, nil
 	case who != nil && p.lying(AskNoResponse, name):
-		p.lies.denied[identity] = time.Now()
+		p.lies.denied[inRoom{name, identity}] = time.Now()
 		return domain.Answer{Kind: domain.NoResponse}, nil
 	case who != nil:
 		return domain.Answer{Kind: domain.Found, Found: who.listed()}, nil
@@ -157,6 +157,8 @@ func (p *Provider) change(name, identity string, fails, notFound Lie, do func(r 
 		return errNoAnswer // No node answers.
 	case r == nil:
 		return ports.ErrNotFound
+	case p.lying(Ignored, name):
+		return nil
 	}
 	do(r, who)
 	if p.lying(AnswersLost, name) {
@@ -181,6 +183,8 @@ func (p *Provider) deleted(name string) error {
 		return errNoAnswer
 	case p.lying(DeleteNotFound, name), p.rooms[name] == nil:
 		return ports.ErrNotFound
+	case p.lying(Ignored, name):
+		return nil
 	}
 	p.close(p.open(name), events.LeaveRoomDeleted)
 	if p.lying(AnswersLost, name) {

@@ -11,26 +11,25 @@ import (
 )
 
 const (
-	departureTimeout = 20 * time.Second // that the provider keeps a room for after the last one has left it
+	departureTimeout = 20 * time.Second // of a room that the last one has left
 	deathNoticed     = 20 * time.Second // until the provider notices that a client is dead
-	connectTime      = 3 * time.Second  // from a slow client's first packet until it is fully in the room
+	connectTime      = 3 * time.Second  // until a slow client is fully in the room
 )
 
-// Provider is a simulated media provider: what really happens in its rooms. What it answers when it is
-// asked is in media.go.
+// Provider is a simulated media provider: what really happens in its rooms. What it answers when it
+// is asked is in media.go.
 type Provider struct {
-	mu    sync.Mutex
-	redis bool // its store outlives its nodes
-	clock time.Duration
-	rooms map[string]*room // by name
-	sids  map[string]int
-	hear  func(room, sid string, fact domain.Fact)
-	note  func(format string, args ...any) // of calls
+	redis  bool                                     // its store outlives its nodes
+	hear   func(room, sid string, fact domain.Fact) // gets what webhooks tell
+	denied func(room, identity string)              // gets each answer that a participant isn't there
+	note   func(format string, args ...any)         // gets calls and answers, for people
 
-	answered func(room, identity string) // that a participant is not there
-
+	mu        sync.Mutex
+	clock     time.Duration // by which the clock of the node at work is wrong
+	rooms     map[string]*room
+	changedAt map[string]time.Time // when something changed in a room, last
+	sids      map[string]int       // how many of each kind were given
 	lies      liar
-	changedAt map[string]time.Time // by room
 }
 
 // room is a room at the provider. One that no node holds any more is only listed.
@@ -54,11 +53,14 @@ type person struct {
 	tracks        []domain.Track
 	activeAt      time.Time // when a slow client is fully in the room; zero once it is
 	aborts        bool      // a slow client gives up instead
-	goneAt        time.Time // when the provider notices that the client is dead; zero while it lives
+	goneAt        time.Time // when the client is found dead; zero while it lives
 }
 
 func newProvider(redis bool, note func(format string, args ...any), hear func(room, sid string, fact domain.Fact)) *Provider {
-	return &Provider{redis: redis, rooms: map[string]*room{}, sids: map[string]int{}, hear: hear, note: note, lies: newLiar(), changedAt: map[string]time.Time{}}
+	return &Provider{
+		redis: redis, rooms: map[string]*room{}, sids: map[string]int{}, changedAt: map[string]time.Time{},
+		hear: hear, note: note, lies: newLiar(),
+	}
 }
 
 func (p *Provider) sid(kind string) string {
@@ -73,20 +75,21 @@ func (p *Provider) observation(r *room) domain.Observation {
 	return domain.Observation{Room: domain.RoomRef{Name: r.name, SID: r.sid, CreatedAt: r.createdAt}, At: p.stamp().Truncate(time.Second)}
 }
 
+// tell sends a webhook about a room.
 func (p *Provider) tell(r *room, fact domain.Fact) {
 	p.changedAt[r.name] = time.Now()
 	p.hear(r.name, r.sid, fact)
 }
 
-// changed is when something changed in a room, last.
+// changed is when something changed in a room, last; zero where nothing did.
 func (p *Provider) changed(name string) time.Time {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.changedAt[name]
 }
 
-// enter adds a connection, which is fully in the room at once, or after a while, or never. An earlier
-// connection of the same identity gives way.
+// enter adds a connection, which is fully in the room at once, or after a while, or never. An
+// earlier connection of the same identity gives way.
 func (p *Provider) enter(name string, who person) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -103,7 +106,8 @@ func (p *Provider) enter(name string, who person) {
 	}
 }
 
-// open returns the room, made anew where there is none. A room that only the store knows keeps its sid.
+// open returns the room, made anew where there is none. A room that only the store knows keeps its
+// sid.
 func (p *Provider) open(name string) *room {
 	r := p.rooms[name]
 	if r == nil {
@@ -166,7 +170,8 @@ func (p *Provider) die(name, identity string) {
 	}
 }
 
-// migrate moves a connection to another node: it gets a new sid, and its tracks are published again.
+// migrate moves a connection to another node: it gets a new sid, and its tracks are published
+// again.
 func (p *Provider) migrate(name, identity string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -236,7 +241,8 @@ func (p *Provider) find(name, identity string) (*room, *person) {
 	return r, r.people[identity]
 }
 
-// crash kills the nodes: everything is gone without a word, or, where the store outlives them, listed.
+// crash kills the nodes: everything is gone without a word, or, where the store outlives them,
+// listed.
 func (p *Provider) crash() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -253,7 +259,8 @@ func (p *Provider) crash() {
 	}
 }
 
-// step has happen what is due: dead clients are noticed, slow ones arrive, and empty rooms are closed.
+// step has happen what is due: dead clients are noticed, slow ones arrive, and empty rooms are
+// closed.
 func (p *Provider) step() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -331,11 +338,14 @@ func sorted[V any](m map[string]V) []string {
 	return keys
 }
 
-// there says whether the room exists, held by a node or only listed.
-func (p *Provider) there(name string) bool {
+// roomSID is the sid of the room that has the name now; "" where none has.
+func (p *Provider) roomSID(name string) string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.rooms[name] != nil
+	if r := p.rooms[name]; r != nil {
+		return r.sid
+	}
+	return ""
 }
 
 // inRoom returns copies of the connections that are really in a room, by identity.

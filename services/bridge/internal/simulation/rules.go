@@ -11,8 +11,8 @@ import (
 )
 
 const (
-	// connectedFor is how long a member has been in the room whom no inference may end: what was under way
-	// when they came is over by then.
+	// connectedFor is how long a member has been in the room whom no inference may end: what was
+	// under way when they came is over by then.
 	connectedFor = 20 * time.Second
 	// endsKept is how many told ends of one identity the bridge has to remember.
 	endsKept = 8
@@ -24,8 +24,8 @@ type rules struct {
 	room     string
 
 	mu      sync.Mutex
-	ended   map[string][]string    // sids of connections whose end was told, by identity, the newest last
-	denials map[string][]time.Time // when the provider answered that they aren't there, since they were shown last
+	ended   map[string][]string    // sids whose end was told, by identity, the newest last
+	denials map[string][]time.Time // when answers said that they are not there, since they were shown last
 }
 
 func newRules(provider *Provider, room string) *rules {
@@ -62,9 +62,8 @@ func (r *rules) broken(e events.Envelope, m domain.Mapping) faults {
 		r.arrives(&f, read[events.CallParticipantReconnectedPayload](e))
 	case events.CallParticipantReconnecting:
 		lost := read[events.CallParticipantReconnectingPayload](e)
-		who, there := r.present(lost.Identity, m)
-		if there && lost.Reason == events.LeaveUnknown && who.sid == lost.ParticipantSID && !r.provider.showedOther(r.room) {
-			f.add("%s is taken for lost, and is in the room", lost.Identity)
+		if lost.Reason == events.LeaveUnknown {
+			r.vanishes(&f, lost, m)
 		}
 	case events.CallParticipantLeft:
 		left := read[events.CallParticipantLeftPayload](e)
@@ -83,6 +82,15 @@ func (r *rules) arrives(f *faults, who events.CallParticipantReconnectedPayload)
 	delete(r.denials, who.Identity)
 	if slices.Contains(r.ended[who.Identity], who.ParticipantSID) {
 		f.add("%s is shown with %s, whose end was told", who.Identity, who.ParticipantSID)
+	}
+}
+
+// vanishes holds that no connection is taken for lost that is in the room. One that is known to be in
+// another room, since an answer doesn't say in which one it is, is lost with that for a moment.
+func (r *rules) vanishes(f *faults, lost events.CallParticipantReconnectingPayload, m domain.Mapping) {
+	who, there := r.present(lost.Identity, m)
+	if there && who.sid == lost.ParticipantSID && r.provider.roomSID(r.room) == lost.RoomSID {
+		f.add("%s is taken for lost, and is in the room", lost.Identity)
 	}
 }
 
@@ -109,9 +117,10 @@ func (r *rules) ends(f *faults, m domain.Mapping) {
 	}
 }
 
-// present says whether a member is in the room of whom the provider did not say lately that they aren't.
+// present says whether a member is in the room of whom the provider did not say lately that they
+// aren't.
 func (r *rules) present(identity string, m domain.Mapping) (person, bool) {
 	who, in := r.provider.inRoom(r.room)[identity]
 	connected := in && who.activeAt.IsZero() && who.goneAt.IsZero() && time.Since(who.enteredAt) >= connectedFor
-	return who, connected && m.IsActiveMember(identity) && !r.provider.denied(identity)
+	return who, connected && m.IsActiveMember(identity) && !r.provider.liedAbout(r.room, identity)
 }

@@ -108,15 +108,15 @@ func (s Schedule) tells(lie Lie) bool {
 	return slices.ContainsFunc(s.Steps, func(step Step) bool { return step.Do == Begin && step.Lie == lie })
 }
 
-// fails says whether calls to the provider or to the store fail, or take so long that what the provider
-// says is too old.
+// fails says whether calls to the provider or to the store fail, or take so long that what the
+// provider says is too old.
 func (s Schedule) fails() bool {
 	return slices.ContainsFunc(s.Steps, func(step Step) bool {
 		if step.Do != Begin {
 			return step.Do == Outage
 		}
 		switch step.Lie {
-		case HideRoom, HidePerson, Freeze, Ghost, OldRoom, AskNotFound, AskNoResponse:
+		case HideRoom, HidePerson, Freeze, Ghost, OldRoom, AskNotFound, AskNoResponse, Ignored:
 			return false
 		default:
 			return true

@@ -8,8 +8,8 @@ import (
 	"github.com/callplane/callplane/contracts/events"
 )
 
-// sessions stands in for the sessions service: it decides on members and on the end, takes the bridge's
-// events as the service does, and tells the bridge a moment later what it decided.
+// sessions stands in for the sessions service: it decides on members and on the end, takes the
+// bridge's events as the service does, and tells the bridge a moment later what it decided.
 type sessions struct {
 	id string
 
@@ -148,8 +148,8 @@ func (s *sessions) sayEnded(delay time.Duration) {
 	s.send(delay, events.CallEndedPayload{Reason: "completed", SessionVersion: s.version, EndedAt: events.At(time.Now())})
 }
 
-// take takes an event of the bridge, and says what is wrong with it. The end of the call ends the session,
-// and the bridge hears of that a moment later.
+// take takes an event of the bridge, and says what is wrong with it. The end of the call ends the
+// session, and the bridge hears of that a moment later.
 func (s *sessions) take(e events.Sealed) []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()

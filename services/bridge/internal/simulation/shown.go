@@ -15,7 +15,8 @@ const (
 	shownLeft         = "left"
 )
 
-// shown is what a session's log shows of the call, by the rules by which the sessions service takes events.
+// shown is what a session's log shows of the call, by the rules by which the sessions service takes
+// events.
 type shown struct {
 	status    events.Status
 	connected bool // call.connected is in the log
@@ -33,8 +34,8 @@ func newShown() shown {
 
 func (s *shown) final() bool { return s.status == events.StatusEnded }
 
-// see follows an event, and says what is wrong with it. The same event once more changes nothing, and a
-// session that is final may refuse what undoes nothing.
+// see follows an event, and says what is wrong with it. The same event once more changes nothing,
+// and a session that is final may refuse what undoes nothing.
 func (s *shown) see(e events.Sealed) []string {
 	envelope := e.Envelope()
 	digest, known := s.digests[envelope.EventID]
@@ -55,8 +56,8 @@ func (s *shown) see(e events.Sealed) []string {
 	return nil
 }
 
-// allows says whether the log has a place for an event: in a session that is final, only where it undoes
-// something that the log shows.
+// allows says whether the log has a place for an event: in a session that is final, only where it
+// undoes something that the log shows.
 func (s *shown) allows(kind events.Type, who, track string) bool {
 	presence, publishes := s.presence[who], slices.Contains(s.tracks[who], track)
 	there := presence == shownPresent || presence == shownReconnecting

@@ -10,8 +10,9 @@ import (
 	"github.com/callplane/callplane/services/bridge/internal/simulation"
 )
 
-// TestEverySchedule holds the bridge to the provider's real state after any schedule of webhooks, listings,
-// lies and clocks. With simulation.SchedulesDir it writes what the sessions service has to take.
+// TestEverySchedule holds the bridge to the provider's real state after any schedule of webhooks,
+// listings, lies and clocks. With simulation.SchedulesDir it writes what the sessions service has
+// to take.
 func TestEverySchedule(t *testing.T) {
 	dir := os.Getenv(simulation.SchedulesDir)
 	rapid.Check(t, func(rt *rapid.T) {

@@ -10,16 +10,18 @@ import (
 	"github.com/callplane/callplane/services/bridge/internal/ports"
 )
 
-// attempts is how often the provider tries to deliver a webhook: at once, and 1, 2, 4 and 8 s later.
+// attempts is how often the provider tries to deliver a webhook: at once, and 1, 2, 4 and 8 s
+// later.
 const attempts = 5
 
-// webhooks delivers what the provider tells: in order per room, and what isn't lost once or more often.
+// webhooks delivers what the provider tells: in order per room, and what isn't lost once or more
+// often.
 type webhooks struct {
 	mu        sync.Mutex
 	made      int
 	queues    map[string]*queue        // by the room's sid
 	lost      map[string]bool          // rooms, by name, of which no webhook comes
-	late      map[string]time.Duration // by how much webhooks come later than they are sent, by the room's name
+	late      map[string]time.Duration // how long webhooks are on their way, by the room's name
 	held      map[string]bool          // rooms, by sid, whose webhooks wait
 	last      map[string]string        // the newest sid of each room, by name
 	delivered []ports.Webhook
@@ -42,7 +44,10 @@ type sent struct {
 func (q *queue) due() time.Time { return latest(q.next, q.waiting[0].arrives) }
 
 func newWebhooks() *webhooks {
-	return &webhooks{queues: map[string]*queue{}, lost: map[string]bool{}, late: map[string]time.Duration{}, held: map[string]bool{}, last: map[string]string{}}
+	return &webhooks{
+		queues: map[string]*queue{}, lost: map[string]bool{}, late: map[string]time.Duration{}, held: map[string]bool{},
+		last: map[string]string{},
+	}
 }
 
 // hear sends a fact about a room.

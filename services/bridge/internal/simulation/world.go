@@ -64,7 +64,7 @@ func newWorld(ctx context.Context, s Schedule) *world {
 	for _, id := range SessionIDs {
 		w.calls = append(w.calls, newCall(id, w.provider))
 	}
-	w.provider.answered = func(room, identity string) {
+	w.provider.denied = func(room, identity string) {
 		w.of(func(c *call) bool { return c.room == room }).rules.denied(identity)
 	}
 	w.bridge = newBridge(w.provider, newTally(w.log), 1+s.Extra, w.stored)

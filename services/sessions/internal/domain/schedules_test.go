@@ -30,8 +30,9 @@ type entry struct {
 	Tracks    map[string][]string        `json:"tracks"`   // sids of the open ones, by identity
 }
 
-// TestEveryScheduleOfTheBridgeIsTaken plays what the bridge emitted, and what callers did meanwhile: every
-// event is taken, unless the session is final, and the log shows what the bridge's mapping shows.
+// TestEveryScheduleOfTheBridgeIsTaken plays what the bridge emitted, and what callers did
+// meanwhile: every event is taken, unless the session is final, and the log shows what the bridge's
+// mapping shows.
 func TestEveryScheduleOfTheBridgeIsTaken(t *testing.T) {
 	dir := os.Getenv(schedulesDir)
 	if dir == "" {
@@ -107,8 +108,8 @@ func (w *world) begin(drafts []events.Draft) {
 	}
 }
 
-// takeFromBridge takes an event as the service does. Only what the bridge emitted once more, as it was, is
-// a duplicate, and only a session that is final refuses anything.
+// takeFromBridge takes an event as the service does. Only what the bridge emitted once more, as it
+// was, is a duplicate, and only a session that is final refuses anything.
 func (w *world) takeFromBridge(body []byte, path string) {
 	w.t.Helper()
 	var envelope events.Envelope
@@ -130,8 +131,8 @@ func (w *world) takeFromBridge(body []byte, path string) {
 	}
 }
 
-// requireShown holds presence and open tracks to those of the bridge's mapping. An identity that never was
-// in the call is not in the log.
+// requireShown holds presence and open tracks to those of the bridge's mapping. An identity that
+// never was in the call is not in the log.
 func (w *world) requireShown(e entry, path string) {
 	w.t.Helper()
 	presence, tracks := map[string]domain.Presence{}, map[string][]string{}
