@@ -167,14 +167,14 @@ func (c *call) isFinal(left ...string) callplane.Session {
 func (c *call) hangUpInTurn(told story, one, other *caller.Process, users ...string) {
 	c.Helper()
 	one.Leave(c)
-	told = then(told, hangsUp(users[0]))
 	c.sees("call.participant.left " + users[0] + " client_initiated")
 	other.Leave(c)
 	left := map[string]string{}
 	for _, user := range users {
 		left[user] = "left"
 	}
-	c.ends("ended", left, then(told, hangsUp(users[1]), isOver()))
+	// Open: on a busy machine, two listings may lack a participant before the webhook comes that reports the leaving.
+	c.ends("ended", left, then(told, wentMeanwhile(users[0], nil), wentMeanwhile(users[1], happens("call.reconnecting")), isOver()))
 }
 
 // roomInError has the listing of one room fail. Another call, of which webhooks get lost, is

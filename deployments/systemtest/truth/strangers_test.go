@@ -105,7 +105,7 @@ func secondConnectionOfRemoved(c *call) {
 }
 
 // activation is how long a session of TestStrangers waits for its first participant.
-const activation = 20 * time.Second
+const activation = 30 * time.Second
 
 // TestStrangers has participants in calls that have no token of Callplane's.
 func TestStrangers(t *testing.T) {

@@ -23,7 +23,7 @@ func TestNobodyLooks(t *testing.T) {
 	s := start(t, func() *stack.Stack {
 		s := stack.Prepare(t, testkit.Rabbit(t), stack.WithWebhookProxy(), stack.WithRoomServiceProxy(),
 			quick(15*time.Second, map[string]string{"RECONCILE_INTERVAL": "0"}))
-		s.SetSessions(t, map[string]string{"ACTIVATION_TIMEOUT": "20s"})
+		s.SetSessions(t, map[string]string{"ACTIVATION_TIMEOUT": "35s"})
 		return s
 	})
 	for name, scenario := range map[string]func(*call){

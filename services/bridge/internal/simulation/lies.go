@@ -56,17 +56,16 @@ type inRoom struct{ room, identity string }
 
 // liar is the lies that are told at present, and what they need.
 type liar struct {
-	active    map[told]bool
-	frozen    map[string]domain.Listing // by room
-	closed    map[string]domain.Listing // the last room of each name that is gone
-	otherRoom map[string]bool           // names for which another room may have been listed
-	denied    map[inRoom]time.Time      // when a participant who was there was last said not to be
+	active map[told]bool
+	frozen map[string]domain.Listing // by room
+	closed map[string]domain.Listing // the last room of each name that is gone
+	denied map[inRoom]time.Time      // when a participant who was there was last said not to be
 }
 
 func newLiar() liar {
 	return liar{
 		active: map[told]bool{}, frozen: map[string]domain.Listing{}, closed: map[string]domain.Listing{},
-		otherRoom: map[string]bool{}, denied: map[inRoom]time.Time{},
+		denied: map[inRoom]time.Time{},
 	}
 }
 
@@ -84,7 +83,6 @@ func (p *Provider) begin(lie Lie, name, identity string) {
 		p.lies.frozen[name] = p.truth(name)
 	}
 	p.lies.active[told{lie, name, identity}] = true
-	p.lies.otherRoom[name] = p.lies.otherRoom[name] || lie == Freeze || lie == OldRoom
 }
 
 // honest ends all lies.
@@ -174,11 +172,4 @@ func (p *Provider) liedAbout(name, identity string) bool {
 	defer p.mu.Unlock()
 	at, lied := p.lies.denied[inRoom{name, identity}]
 	return lied && time.Since(at) < 3*grace
-}
-
-// showedOther says whether another room may have been listed in place of the one of this name.
-func (p *Provider) showedOther(name string) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.lies.otherRoom[name]
 }

@@ -97,6 +97,11 @@ func (h *webhooks) prompt() {
 	clear(h.lost)
 	clear(h.late)
 	clear(h.held)
+	for _, q := range h.queues {
+		for n := range q.waiting {
+			q.waiting[n].arrives = time.Now()
+		}
+	}
 }
 
 // repeat has one of the last webhooks come once more, under its id or another one.
