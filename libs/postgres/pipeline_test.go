@@ -133,6 +133,9 @@ func TestAPipelineWaitsForLocksNoLongerThanItsCaller(t *testing.T) {
 	}
 	require.NoError(t, postgres.InPipeline(t.Context(), db, func(p *postgres.Pipeline) error {
 		require.NoError(t, lock(t.Context(), p))
+		// The second connection stands before the time runs: one that takes too long looks like an
+		// outage.
+		require.NoError(t, db.WithContext(t.Context()).Exec("SELECT 1").Error)
 		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 		defer cancel()
 		err := postgres.InPipeline(ctx, db, func(p *postgres.Pipeline) error { return lock(ctx, p) })
