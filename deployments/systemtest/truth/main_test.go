@@ -38,6 +38,9 @@ const (
 	pulse = 500 * time.Millisecond
 	// joinsAtOnce is how many calls begin at the same time, so that those that have begun are not held up.
 	joinsAtOnce = 3
+	// stacksAtOnce is how many stacks there are at the same time: on two processors more of them have
+	// webhooks come later than the comparisons that they are to come before.
+	stacksAtOnce = 6
 	// scenarios go on side by side, however few processors there are: each waits for nearly all of its time.
 	scenarios = 64
 )
@@ -56,11 +59,18 @@ func quick(window time.Duration, changes map[string]string) stack.Option {
 var (
 	starting sync.Mutex
 	joining  = make(chan struct{}, joinsAtOnce)
+	slots    = make(chan struct{}, stacksAtOnce)
 )
 
 // start starts a stack that has been prepared, when it is its turn.
 func start(t *testing.T, prepare func() *stack.Stack) *stack.Stack {
 	t.Helper()
+	select {
+	case slots <- struct{}{}:
+		t.Cleanup(func() { <-slots })
+	case <-t.Context().Done():
+		t.Fatal("no stack ends for this one to start")
+	}
 	starting.Lock()
 	defer starting.Unlock()
 	s := prepare()
