@@ -24,6 +24,9 @@ import (
 const (
 	// Patience is how long the tests wait for what must come; nothing that goes right takes nearly as long.
 	Patience = 30 * time.Second
+	// startPatience is how long a service may take until it is ready, on a machine that has much else
+	// to do.
+	startPatience = 2 * time.Minute
 	// departureTimeout is how long LiveKit keeps a room after the last one has left it.
 	departureTimeout = 2 * time.Second
 )
@@ -255,7 +258,7 @@ func (s *Stack) AwaitReady(t testing.TB) {
 
 func (s *Stack) await(t testing.TB, p *Process) {
 	t.Helper()
-	testkit.Eventually(t, Patience, func(ctx context.Context) error {
+	testkit.Eventually(t, startPatience, func(ctx context.Context) error {
 		if !p.Running() {
 			t.Fatalf("%s has ended", p.name)
 		}
