@@ -1,4 +1,5 @@
-// Package caller is a person in a call: a real LiveKit client that joins with a token, publishes audio, hears the others and leaves.
+// Package caller is a person in a call: a real LiveKit client that joins with a token, publishes
+// audio, hears the others and leaves.
 package caller
 
 import (
@@ -25,15 +26,18 @@ const (
 	connectTimeout = 20 * time.Second
 )
 
-// silence is one Opus frame without sound: the TOC byte of a 20 ms CELT frame, and an empty one (RFC 6716, 3.1).
+// silence is one Opus frame without sound: the TOC byte of a 20 ms CELT frame, and an empty one
+// (RFC 6716, 3.1).
 var silence = []byte{0xf8, 0xff, 0xfe}
 
 func init() {
-	// The SDK logs to standard error unless told otherwise; what a caller has to say comes as errors.
+	// The SDK logs to standard error unless told otherwise; what a caller has to say comes as
+	// errors.
 	lksdk.SetLogger(logger.GetDiscardLogger())
 }
 
-// Caller is in a room from Join until Leave, or until the server ends it. It may be used by several goroutines at once.
+// Caller is in a room from Join until Leave, or until the server ends it. It may be used by several
+// goroutines at once.
 type Caller struct {
 	room     *lksdk.Room
 	identity string
@@ -48,7 +52,8 @@ type Caller struct {
 	listeners sync.WaitGroup
 }
 
-// Join connects to the LiveKit server at url (ws or wss) with the token and is in the room when it returns. Whoever joins must Leave.
+// Join connects to the LiveKit server at url (ws or wss) with the token and is in the room when it
+// returns. Whoever joins must Leave.
 func Join(ctx context.Context, url, token string) (*Caller, error) {
 	c := &Caller{gone: make(chan struct{})}
 	c.room = lksdk.NewRoom(&lksdk.RoomCallback{
@@ -72,7 +77,8 @@ func (c *Caller) Room() string { return c.room.Name() }
 // SID is the server's name of this stay in the room; another one after a rejoin.
 func (c *Caller) SID() string { return c.room.LocalParticipant.SID() }
 
-// Connected is the sid of the connection by which the caller is in the room as far as its client knows; "" while it is in none.
+// Connected is the sid of the connection by which the caller is in the room as far as its client
+// knows; "" while it is in none.
 func (c *Caller) Connected() string {
 	if c.Reason() != "" || c.room.ConnectionState() != lksdk.ConnectionStateConnected {
 		return ""
@@ -80,7 +86,8 @@ func (c *Caller) Connected() string {
 	return c.SID()
 }
 
-// PublishAudio publishes an Opus track from a microphone that hears nothing, and gives its sid when the server has taken it.
+// PublishAudio publishes an Opus track from a microphone that hears nothing, and gives its sid when
+// the server has taken it.
 func (c *Caller) PublishAudio(ctx context.Context) (string, error) {
 	track, err := lksdk.NewLocalTrack(webrtc.RTPCodecCapability{MimeType: webrtc.MimeTypeOpus, ClockRate: clockRate, Channels: channels})
 	if err != nil {
@@ -115,7 +122,8 @@ func (c *Caller) PublishAudio(ctx context.Context) (string, error) {
 	}
 }
 
-// Migrate asks the server to move the caller to another of its nodes, as one that is drained does; the client follows by itself.
+// Migrate asks the server to move the caller to another of its nodes, as one that is drained does;
+// the client follows by itself.
 func (c *Caller) Migrate() { c.room.Simulate(lksdk.SimulateMigration) }
 
 // Heard is how many audio packets of others have arrived.
@@ -124,7 +132,8 @@ func (c *Caller) Heard() int64 { return c.heard.Load() }
 // Gone is closed when the caller's stay has ended, by the server or by Leave.
 func (c *Caller) Gone() <-chan struct{} { return c.gone }
 
-// Reason is LiveKit's reason once Gone is closed, such as ROOM_DELETED, or CLIENT_INITIATED after Leave; empty before.
+// Reason is LiveKit's reason once Gone is closed, such as ROOM_DELETED, or CLIENT_INITIATED after
+// Leave; empty before.
 func (c *Caller) Reason() string {
 	select {
 	case <-c.gone:
@@ -141,7 +150,8 @@ func (c *Caller) end(reason livekit.DisconnectReason) {
 	})
 }
 
-// Leave hangs up and waits until everything of the caller has stopped. It may be called again, and after the server has ended the stay.
+// Leave hangs up and waits until everything of the caller has stopped. It may be called again, and
+// after the server has ended the stay.
 func (c *Caller) Leave() {
 	c.mu.Lock()
 	first := !c.left
@@ -154,7 +164,8 @@ func (c *Caller) Leave() {
 	c.listeners.Wait()
 }
 
-// listen counts the packets of a track that the caller is subscribed to, until the track ends with the peer connection.
+// listen counts the packets of a track that the caller is subscribed to, until the track ends with
+// the peer connection.
 func (c *Caller) listen(track *webrtc.TrackRemote, _ *lksdk.RemoteTrackPublication, _ *lksdk.RemoteParticipant) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

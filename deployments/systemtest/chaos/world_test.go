@@ -28,8 +28,9 @@ const (
 	principal = "orchestrator"
 )
 
-// Whoever is lost is waited for a short time, and calls are compared seldom: so a window often ends between two comparisons, and what then
-// counts is that LiveKit is asked. A room outlives its last one by little, so that calls end within the run.
+// Whoever is lost is waited for a short time, and calls are compared seldom: so a window often ends
+// between two comparisons, and what then counts is that LiveKit is asked. A room outlives its last
+// one by little, so that calls end within the run.
 var bridgeSettings = map[string]string{
 	"RECONNECT_WINDOW": "6s", "RECONCILE_INTERVAL": "12s", "ROOM_DEPARTURE_TIMEOUT": "8s", "LOG_LEVEL": "info",
 }
@@ -50,7 +51,8 @@ type world struct {
 	stopObserving context.CancelFunc
 }
 
-// newWorld starts everything that can have faults of the kinds: servers, two replicas of each service with a link to each of what they need, and balancers before them.
+// newWorld starts everything that can have faults of the kinds: servers, two replicas of each
+// service with a link to each of what they need, and balancers before them.
 func newWorld(t *testing.T, sabotage string, kinds schedule.Targets) *world {
 	t.Helper()
 	w := &world{
@@ -91,7 +93,8 @@ func (w *world) inOrder() []string {
 	return append(names, schedule.Orchestrator)
 }
 
-// addReplicas describes the replicas of a service, and puts the balancer before them where the stack has the service itself.
+// addReplicas describes the replicas of a service, and puts the balancer before them where the
+// stack has the service itself.
 func (w *world) addReplicas(t *testing.T, service string, like *stack.Process, sabotage string) {
 	t.Helper()
 	binary := binaryWithout(t, service, sabotage)
@@ -146,8 +149,8 @@ func (w *world) awaitReady(t *testing.T, name string) {
 	})
 }
 
-// beginObserving takes down who LiveKit lists and whether a lane has two relays, until settle stops it or the test ends. The consumers end
-// with the test, too.
+// beginObserving takes down who LiveKit lists and whether a lane has two relays, until settle stops
+// it or the test ends. The consumers end with the test, too.
 func (w *world) beginObserving(t *testing.T) {
 	t.Helper()
 	ctx, stop := context.WithCancel(context.Background())

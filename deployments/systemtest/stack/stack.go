@@ -1,5 +1,6 @@
-// Package stack runs the whole of Callplane for a test: both services as processes of their own builds, with a database each, a virtual
-// host of the broker and a LiveKit server, all set up by the files that docker-compose.yml uses.
+// Package stack runs the whole of Callplane for a test: both services as processes of their own
+// builds, with a database each, a virtual host of the broker and a LiveKit server, all set up by
+// the files that docker-compose.yml uses.
 package stack
 
 import (
@@ -22,10 +23,11 @@ import (
 )
 
 const (
-	// Patience is how long the tests wait for what must come; nothing that goes right takes nearly as long.
+	// Patience is how long the tests wait for what must come; nothing that goes right takes nearly
+	// as long.
 	Patience = 30 * time.Second
-	// startPatience is how long a service may take until it is ready, on a machine that has much else
-	// to do.
+	// startPatience is how long a service may take until it is ready, on a machine that has much
+	// else to do.
 	startPatience = 2 * time.Minute
 	// departureTimeout is how long LiveKit keeps a room after the last one has left it.
 	departureTimeout = 2 * time.Second
@@ -61,7 +63,8 @@ type Option func(*Stack)
 // WithWebhookProxy has LiveKit's webhooks go through Stack.Webhooks.
 func WithWebhookProxy() Option { return func(s *Stack) { s.proxied = true } }
 
-// WithRoomServiceProxy has the bridge's calls to LiveKit go through Stack.RoomService. Stack.Rooms asks LiveKit itself.
+// WithRoomServiceProxy has the bridge's calls to LiveKit go through Stack.RoomService. Stack.Rooms
+// asks LiveKit itself.
 func WithRoomServiceProxy() Option { return func(s *Stack) { s.lying = true } }
 
 // WithRedis has LiveKit keep its rooms and participants in a Redis of its own.
@@ -73,16 +76,19 @@ func WithBridge(settings map[string]string) Option { return func(s *Stack) { s.b
 // OnPostgres has the stack's databases on a server that is not the shared one.
 func OnPostgres(server *testkit.PG) Option { return func(s *Stack) { s.postgres = server } }
 
-// WithoutCheck leaves it to the test to hold what the services say that they have published to what was observed.
+// WithoutCheck leaves it to the test to hold what the services say that they have published to what
+// was observed.
 func WithoutCheck() Option { return func(s *Stack) { s.unchecked = true } }
 
 // unobserved leaves the observer out, who would take their share of the broker.
 func unobserved(s *Stack) { s.unobserved = true }
 
-// Database is a service's database, as its own role, as its owner and as the server's administrator.
+// Database is a service's database, as its own role, as its owner and as the server's
+// administrator.
 type Database struct{ AppURL, OwnerURL, AdminURL string }
 
-// New starts a stack on the servers that the tests of this binary share, and waits until both services are ready and nothing is degraded.
+// New starts a stack on the servers that the tests of this binary share, and waits until both
+// services are ready and nothing is degraded.
 func New(t testing.TB, options ...Option) *Stack {
 	t.Helper()
 	s := Prepare(t, testkit.Rabbit(t), options...)
@@ -91,7 +97,8 @@ func New(t testing.TB, options ...Option) *Stack {
 	return s
 }
 
-// Prepare makes everything but the services, which Start starts, so that a test can have them start in any order.
+// Prepare makes everything but the services, which Start starts, so that a test can have them start
+// in any order.
 func Prepare(t testing.TB, broker *testkit.Broker, options ...Option) *Stack {
 	t.Helper()
 	bridgePort := testkit.FreePort(t)
@@ -138,7 +145,8 @@ func Prepare(t testing.TB, broker *testkit.Broker, options ...Option) *Stack {
 	return s
 }
 
-// startLiveKit starts LiveKit with the proxies that are wanted, and returns where the bridge finds its server API.
+// startLiveKit starts LiveKit with the proxies that are wanted, and returns where the bridge finds
+// its server API.
 func (s *Stack) startLiveKit(t testing.TB) (serverAPI string) {
 	t.Helper()
 	webhookURL := s.WebhookURL()
@@ -161,7 +169,8 @@ func (s *Stack) startLiveKit(t testing.TB) (serverAPI string) {
 	return s.RoomService.URL()
 }
 
-// SetSessions gives the sessions service further settings before it is started; secrets among them are named, so that no log may hold them.
+// SetSessions gives the sessions service further settings before it is started; secrets among them
+// are named, so that no log may hold them.
 func (s *Stack) SetSessions(t testing.TB, settings map[string]string, secrets ...string) {
 	t.Helper()
 	for _, secret := range secrets {
@@ -218,7 +227,8 @@ func database(t testing.TB, postgres *testkit.PG, service string) Database {
 	return Database{AppURL: app, OwnerURL: owner, AdminURL: postgres.AdminURL(strings.TrimPrefix(u.Path, "/"))}
 }
 
-// own ends the process with the test, shows its log where the test failed, and holds the log against what may never be in one.
+// own ends the process with the test, shows its log where the test failed, and holds the log
+// against what may never be in one.
 func (s *Stack) own(t testing.TB, p *Process) {
 	t.Cleanup(func() {
 		p.End()
@@ -270,7 +280,8 @@ func (s *Stack) await(t testing.TB, p *Process) {
 	})
 }
 
-// Readiness reads a service's /readyz: its status, and the names of what is away that it goes on without.
+// Readiness reads a service's /readyz: its status, and the names of what is away that it goes on
+// without.
 func (s *Stack) Readiness(ctx context.Context, p *Process) (status int, degraded []string, err error) {
 	api := s.API
 	if p == s.Bridge {
@@ -290,8 +301,9 @@ func (s *Stack) Readiness(ctx context.Context, p *Process) (status int, degraded
 	return status, ready.Degraded, nil
 }
 
-// Token asks for a token as the user, and remembers it as something that no log may hold. Where nobody issues one in time, on a machine that
-// has much else to do, it asks again, as any client does.
+// Token asks for a token as the user, and remembers it as something that no log may hold. Where
+// nobody issues one in time, on a machine that has much else to do, it asks again, as any client
+// does.
 func (s *Stack) Token(t testing.TB, sessionID, user string) callplane.Token {
 	t.Helper()
 	var token callplane.Token
@@ -309,7 +321,8 @@ func (s *Stack) Token(t testing.TB, sessionID, user string) callplane.Token {
 	return token
 }
 
-// Join lets the user into the session's call, publishing audio. They leave with the test at the latest.
+// Join lets the user into the session's call, publishing audio. They leave with the test at the
+// latest.
 func (s *Stack) Join(t testing.TB, sessionID, user string) *caller.Caller {
 	t.Helper()
 	token := s.Token(t, sessionID, user)
@@ -339,7 +352,8 @@ func (s *Stack) Speak(t testing.TB, token callplane.Token) *caller.Process {
 	return p
 }
 
-// TryJoin lets somebody who has a token join in a process of their own, where the server may refuse.
+// TryJoin lets somebody who has a token join in a process of their own, where the server may
+// refuse.
 func (s *Stack) TryJoin(t testing.TB, token callplane.Token) (*caller.Process, error) {
 	t.Helper()
 	return caller.TryStart(t, Binary(t, Caller), token.URL, token.Token)

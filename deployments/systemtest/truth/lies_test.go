@@ -173,7 +173,8 @@ func (c *call) hangUpInTurn(told story, one, other *caller.Process, users ...str
 	for _, user := range users {
 		left[user] = "left"
 	}
-	// Open: on a busy machine, two listings may lack a participant before the webhook comes that reports the leaving.
+	// Open: on a busy machine, two listings may lack a participant before the webhook comes that
+	// reports the leaving.
 	c.ends("ended", left, then(told, wentMeanwhile(users[0], nil), wentMeanwhile(users[1], happens("call.reconnecting")), isOver()))
 }
 

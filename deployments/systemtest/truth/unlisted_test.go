@@ -16,8 +16,8 @@ import (
 	"github.com/callplane/callplane/libs/testkit"
 )
 
-// TestNobodyLooks has calls of which LiveKit can't tell all, on a bridge that compares nothing by itself: what must not be missed is asked
-// for before anything is final.
+// TestNobodyLooks has calls of which LiveKit can't tell all, on a bridge that compares nothing by
+// itself: what must not be missed is asked for before anything is final.
 func TestNobodyLooks(t *testing.T) {
 	t.Parallel()
 	s := start(t, func() *stack.Stack {
@@ -41,7 +41,8 @@ func TestNobodyLooks(t *testing.T) {
 	}
 }
 
-// backUntold has somebody come back of whom no webhook tells, while their time runs out: they are seen then, and the call lives.
+// backUntold has somebody come back of whom no webhook tells, while their time runs out: they are
+// seen then, and the call lives.
 func backUntold(c *call) {
 	people := c.join(alice)
 	people[0].Kill(c)
@@ -63,8 +64,8 @@ func backUntold(c *call) {
 	c.ends("ended", shown(alice, "left"), then(told, hangsUp(alice), isOver()))
 }
 
-// joinedUntold has somebody join of whom no webhook tells, while the session's time to become active runs out: it waits. Their leaving tells
-// of their having been there.
+// joinedUntold has somebody join of whom no webhook tells, while the session's time to become
+// active runs out: it waits. Their leaving tells of their having been there.
 func joinedUntold(c *call) {
 	c.stack.Webhooks.Treat(c.room, stack.Always(stack.Lose))
 	a := c.stack.JoinApart(c, c.id, alice)
@@ -82,7 +83,8 @@ func joinedUntold(c *call) {
 		isGone(alice, "client_initiated"), isOver()))
 }
 
-// aborted has the connection of somebody end who was in the call, and only the webhook for one that never came about tells of it.
+// aborted has the connection of somebody end who was in the call, and only the webhook for one that
+// never came about tells of it.
 func aborted(c *call) {
 	people := c.join(alice, bob)
 	there, err := c.listed(c.Context())

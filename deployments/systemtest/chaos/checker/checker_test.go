@@ -48,7 +48,8 @@ func event(t *testing.T, session string, n int, kind events.Type, after time.Dur
 	return e
 }
 
-// run is a history that nothing is wrong with: a session that its users change, and one in which somebody calls.
+// run is a history that nothing is wrong with: a session that its users change, and one in which
+// somebody calls.
 type run struct {
 	*history.History
 
@@ -171,7 +172,8 @@ func (r run) addCall(t *testing.T) {
 	r.stay(sec(10), sec(30))
 }
 
-// stay has the client of the call's participant be in the room from one time to another, and nowhen else.
+// stay has the client of the call's participant be in the room from one time to another, and nowhen
+// else.
 func (r run) stay(from, to time.Duration) {
 	r.Clients = []history.Client{{
 		Session: r.call, Identity: identity, Stays: []history.Stay{{SID: sid, From: began.Add(from), To: began.Add(to)}},
@@ -250,7 +252,8 @@ func TestWhatWasNotAnsweredIsNotHeldAgainstAnybody(t *testing.T) {
 	require.Empty(t, checker.Check(r.History))
 }
 
-// What LiveKit lists of those whose clients are dead is not held against anybody: with Redis it lists them for long.
+// LiveKit may list participants whose clients are dead, which breaks no rule: with Redis it
+// lists them for long.
 func TestTheDeadMayBeListed(t *testing.T) {
 	t.Parallel()
 	r := newRun(t)

@@ -1,4 +1,5 @@
-// Package schedule decides which faults happen when, by a seed alone: the same seed, length and kinds give the same schedule.
+// Package schedule decides which faults happen when, by a seed alone: the same seed, length and
+// kinds give the same schedule.
 package schedule
 
 import (
@@ -29,7 +30,8 @@ const (
 // Kinds are all kinds.
 var Kinds = []Kind{Kill, Roll, Pause, Cut, Slow, HalfOpen, Fill, Lie, Redis}
 
-// Fault is one fault: what happens to whom, from when on and for how long. A Roll has no length; it takes as long as it takes.
+// Fault is one fault: what happens to whom, from when on and for how long. A Roll has no length; it
+// takes as long as it takes.
 type Fault struct {
 	Kind   Kind
 	Target string
@@ -57,7 +59,8 @@ const (
 	Users        = "users"
 )
 
-// What happens to LiveKit's Redis. Both are LiveKit's as well, so that neither overlaps with the end of LiveKit itself.
+// What happens to LiveKit's Redis. Both are LiveKit's as well, so that neither overlaps with the
+// end of LiveKit itself.
 var (
 	RedisKilled  = Link(LiveKit, "redis")
 	RedisStalled = Link(LiveKit, "redis-stalled")
@@ -116,8 +119,8 @@ func (t Targets) Only(kinds ...Kind) Targets {
 	return left
 }
 
-// How long faults last, and how far they are apart: from and up to. A pause is longer than the longest lease, the 20 s of a window to be
-// ended. Up to three go on at once.
+// How long faults last, and how far they are apart: from and up to. A pause is longer than the
+// longest lease, the 20 s of a window to be ended. Up to three go on at once.
 var (
 	lasts = map[Kind][2]time.Duration{
 		Kill: {200 * time.Millisecond, 4 * time.Second}, Pause: {21 * time.Second, 25 * time.Second}, Roll: {},
@@ -130,8 +133,9 @@ var (
 
 const atOnce = 3
 
-// New makes the schedule of a run that lasts so long. Kinds come in shuffled decks, so that each comes as often as the others; so do the
-// targets of each kind. No two faults of one target overlap, those of its links and replicas included. Every fault is over when the run is.
+// New makes the schedule of a run that lasts so long. Kinds come in shuffled decks, so that each
+// comes as often as the others; so do the targets of each kind. No two faults of one target
+// overlap, those of its links and replicas included. Every fault is over when the run is.
 func New(seed uint64, length time.Duration, targets Targets) []Fault {
 	random := rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // It has to be the same each time.
 	kinds := newDeck(random, presentIn(targets))
@@ -176,7 +180,8 @@ func (f Fault) end() time.Duration {
 
 func (f Fault) overlaps(g Fault) bool { return f.At < g.end() && g.At < f.end() || f.At == g.At }
 
-// disturbs says whether two faults are about the same at the same time. Two lies could make up a whole that nobody can see through.
+// disturbs says whether two faults are about the same at the same time. Two lies could make up a
+// whole that nobody can see through.
 func (f Fault) disturbs(g Fault) bool {
 	return f.overlaps(g) && (f.Kind == Lie && g.Kind == Lie || about(f.Target, g.Target) || about(g.Target, f.Target))
 }
@@ -250,7 +255,8 @@ type Step struct {
 	End   bool
 }
 
-// Steps are the begins and ends of faults in the order of their times. A Roll has no end of its own.
+// Steps are the begins and ends of faults in the order of their times. A Roll has no end of its
+// own.
 func Steps(faults []Fault) []Step {
 	var steps []Step
 	for _, f := range faults {
