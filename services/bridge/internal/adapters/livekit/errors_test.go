@@ -122,22 +122,31 @@ func TestWithoutAServerEverythingIsUnavailable(t *testing.T) {
 	}
 }
 
-// A room whose node is gone is given to another one, which deletes it at the next attempt.
+// A room whose node is gone is given to another one, which deletes it at the next attempt. A node
+// that was killed stays registered until another one starts.
 func TestARoomWhoseNodeIsGone(t *testing.T) {
 	t.Parallel()
-	var calls []string
-	created := false
-	rooms := dial(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		call := r.URL.Path[strings.LastIndex(r.URL.Path, "/")+1:]
-		calls = append(calls, call)
-		if call == "DeleteRoom" && !created {
-			answer{http.StatusInternalServerError, `{"code":"unknown","msg":"could not find object"}`}.ServeHTTP(w, r)
-			return
-		}
-		created = true
-		w.Header().Set("Content-Type", "application/protobuf")
-	}))
-	require.ErrorIs(t, rooms.Delete(t.Context(), "call-x"), ports.ErrUnavailable)
-	require.NoError(t, rooms.Delete(t.Context(), "call-x"))
-	require.Equal(t, []string{"DeleteRoom", "CreateRoom", "DeleteRoom"}, calls)
+	for name, gone := range map[string]answer{
+		"not registered":       {http.StatusInternalServerError, `{"code":"unknown","msg":"could not find object"}`},
+		"registered, and dead": {http.StatusServiceUnavailable, `{"code":"unavailable","msg":"twirp error unknown: no response from servers"}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var calls []string
+			created := false
+			rooms := dial(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				call := r.URL.Path[strings.LastIndex(r.URL.Path, "/")+1:]
+				calls = append(calls, call)
+				if call == "DeleteRoom" && !created {
+					gone.ServeHTTP(w, r)
+					return
+				}
+				created = true
+				w.Header().Set("Content-Type", "application/protobuf")
+			}))
+			require.ErrorIs(t, rooms.Delete(t.Context(), "call-x"), ports.ErrUnavailable)
+			require.NoError(t, rooms.Delete(t.Context(), "call-x"))
+			require.Equal(t, []string{"DeleteRoom", "CreateRoom", "DeleteRoom"}, calls)
+		})
+	}
 }

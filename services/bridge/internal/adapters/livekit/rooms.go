@@ -43,16 +43,27 @@ func NewRooms(apiURL, apiKey string, apiSecret config.Secret) *Rooms {
 
 // Delete implements ports.MediaRooms. A room in LiveKit's store whose node is gone can't be
 // deleted: creating it once more gives it to a node that lives, which deletes it at the next
-// attempt.
+// attempt. A node that lives, and is slow to answer, keeps its room.
 func (r *Rooms) Delete(ctx context.Context, roomName string) error {
+	err := r.delete(ctx, roomName)
+	if nodeIsGone(err) || noResponse(err) {
+		err = errors.Join(err, r.create(ctx, roomName))
+	}
+	return failure("deleting room "+roomName, err)
+}
+
+func (r *Rooms) delete(ctx context.Context, roomName string) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	_, err := r.client.DeleteRoom(ctx, &lkproto.DeleteRoomRequest{Room: roomName})
-	if nodeIsGone(err) {
-		_, created := r.client.CreateRoom(ctx, &lkproto.CreateRoomRequest{Name: roomName})
-		err = errors.Join(err, noAnswer("giving the room to another node", created))
-	}
-	return failure("deleting room "+roomName, err)
+	return err //nolint:wrapcheck // Delete translates it.
+}
+
+func (r *Rooms) create(ctx context.Context, roomName string) error {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	_, err := r.client.CreateRoom(ctx, &lkproto.CreateRoomRequest{Name: roomName})
+	return noAnswer("giving the room to another node", err)
 }
 
 // revokeNone leaves every token as valid as it is. A server that revokes tokens would otherwise
