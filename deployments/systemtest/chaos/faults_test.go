@@ -17,10 +17,14 @@ import (
 )
 
 // inject breaks and mends by the schedule, one thing at a time, and then waits until everything is up again.
-func (w *world) inject(t *testing.T, faults []schedule.Fault) {
-	began, recorded := time.Now(), map[schedule.Fault]time.Duration{}
+func (w *world) inject(t *testing.T, faults []schedule.Fault, length time.Duration) {
+	pace, recorded := schedule.NewPace(time.Now(), length), map[schedule.Fault]time.Duration{}
 	for _, step := range schedule.Steps(faults) {
-		w.until(t, began.Add(step.At))
+		due, wanted := pace.Due(step, time.Now())
+		if !wanted {
+			continue
+		}
+		w.until(t, due)
 		if !step.End {
 			recorded[step.Fault] = w.recorder.Now()
 			w.begin(t, step.Fault)

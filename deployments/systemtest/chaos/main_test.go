@@ -64,7 +64,7 @@ func TestChaos(t *testing.T) {
 		t.Log(f)
 	}
 	w := newWorld(t, *wrong, targets)
-	t.Run("load", func(t *testing.T) { w.load(t, faults) }) // until all of its parts have ended
+	t.Run("load", func(t *testing.T) { w.load(t, faults, length) }) // until all of its parts have ended
 	w.settle(t)
 	w.recorder.Read(func(h *history.History) { w.judge(t, h) })
 }

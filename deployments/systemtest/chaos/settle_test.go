@@ -31,12 +31,12 @@ const (
 )
 
 // load makes load and breaks things by the schedule, until the last fault is over and everything is up again.
-func (w *world) load(t *testing.T, faults []schedule.Fault) {
+func (w *world) load(t *testing.T, faults []schedule.Fault, length time.Duration) {
 	require.NoError(t, w.watch(t.Context()))
 	t.Run("faults", func(t *testing.T) {
 		t.Parallel()
 		defer close(w.over)
-		w.inject(t, faults)
+		w.inject(t, faults, length)
 	})
 	for n := range tables {
 		t.Run(fmt.Sprint("table ", n), func(t *testing.T) { t.Parallel(); w.sitAt(t, n) })
