@@ -4,6 +4,7 @@ package rabbitmq
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -77,7 +78,8 @@ func TestAQueueThatIsDownStopsNoOther(t *testing.T) {
 	for _, n := range []int{0, 3} {
 		publishAll(t, publisher, numbered(sessions[n], 1, 50))
 		require.Eventually(t, seen.came(sessions[n], 49), patience, 10*time.Millisecond, "partition %d", n)
-		assert.Equal(t, numbers(0, 50), seen.of(sessions[n]))
+		// What was handled as the broker closed the connection comes again.
+		assert.Equal(t, numbers(0, 50), slices.Compact(seen.of(sessions[n])))
 	}
 	raft(t, v, "restart_server", 1)
 	require.Eventually(t, seen.came(sessions[1], 0), patience, 10*time.Millisecond, "partition 1 goes on")
