@@ -78,8 +78,13 @@ func TestAQueueThatIsDownStopsNoOther(t *testing.T) {
 	for _, n := range []int{0, 3} {
 		publishAll(t, publisher, numbered(sessions[n], 1, 50))
 		require.Eventually(t, seen.came(sessions[n], 49), patience, 10*time.Millisecond, "partition %d", n)
-		// What was handled as the broker closed the connection comes again.
-		assert.Equal(t, numbers(0, 50), slices.Compact(seen.of(sessions[n])))
+		// The first message was there before the connection that stands: one that the broker closes
+		// before the acknowledgement arrives has it delivered again.
+		bodies := seen.of(sessions[n])
+		began := slices.Index(bodies, "1")
+		require.Positive(t, began)
+		assert.Equal(t, numbers(0, 1), slices.Compact(bodies[:began]))
+		assert.Equal(t, numbers(1, 50), bodies[began:])
 	}
 	raft(t, v, "restart_server", 1)
 	require.Eventually(t, seen.came(sessions[1], 0), patience, 10*time.Millisecond, "partition 1 goes on")

@@ -53,7 +53,7 @@ type Caller struct {
 }
 
 // Join connects to the LiveKit server at url (ws or wss) with the token and is in the room when it
-// returns. Whoever joins must Leave.
+// returns. Each caller that has joined must Leave.
 func Join(ctx context.Context, url, token string) (*Caller, error) {
 	c := &Caller{gone: make(chan struct{})}
 	c.room = lksdk.NewRoom(&lksdk.RoomCallback{

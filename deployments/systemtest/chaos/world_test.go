@@ -28,9 +28,9 @@ const (
 	principal = "orchestrator"
 )
 
-// Whoever is lost is waited for a short time, and calls are compared seldom: so a window often ends
-// between two comparisons, and what then counts is that LiveKit is asked. A room outlives its last
-// one by little, so that calls end within the run.
+// Grace periods are short and comparisons are rare, so that a grace period often ends between two
+// comparisons, when LiveKit has to be asked. A room outlives its last participant by little, so that
+// calls end within the run.
 var bridgeSettings = map[string]string{
 	"RECONNECT_WINDOW": "6s", "RECONCILE_INTERVAL": "12s", "ROOM_DEPARTURE_TIMEOUT": "8s", "LOG_LEVEL": "info",
 }

@@ -302,8 +302,7 @@ func (s *Stack) Readiness(ctx context.Context, p *Process) (status int, degraded
 }
 
 // Token asks for a token as the user, and remembers it as something that no log may hold. Where
-// nobody issues one in time, on a machine that has much else to do, it asks again, as any client
-// does.
+// none is issued in time, on a busy machine, it asks again, as any client does.
 func (s *Stack) Token(t testing.TB, sessionID, user string) callplane.Token {
 	t.Helper()
 	var token callplane.Token
@@ -352,8 +351,7 @@ func (s *Stack) Speak(t testing.TB, token callplane.Token) *caller.Process {
 	return p
 }
 
-// TryJoin lets somebody who has a token join in a process of their own, where the server may
-// refuse.
+// TryJoin has the holder of a token join in a process of its own. The server may refuse.
 func (s *Stack) TryJoin(t testing.TB, token callplane.Token) (*caller.Process, error) {
 	t.Helper()
 	return caller.TryStart(t, Binary(t, Caller), token.URL, token.Token)

@@ -41,8 +41,8 @@ func TestNobodyLooks(t *testing.T) {
 	}
 }
 
-// backUntold has somebody come back of whom no webhook tells, while their time runs out: they are
-// seen then, and the call lives.
+// backUntold has a participant return without a webhook while their grace period runs: the bridge
+// sees them at its end, and the call goes on.
 func backUntold(c *call) {
 	people := c.join(alice)
 	people[0].Kill(c)
@@ -64,8 +64,8 @@ func backUntold(c *call) {
 	c.ends("ended", shown(alice, "left"), then(told, hangsUp(alice), isOver()))
 }
 
-// joinedUntold has somebody join of whom no webhook tells, while the session's time to become
-// active runs out: it waits. Their leaving tells of their having been there.
+// joinedUntold has a participant join without a webhook while the activation timeout of the session
+// runs: the session waits. The webhook of their leaving shows that they were there.
 func joinedUntold(c *call) {
 	c.stack.Webhooks.Treat(c.room, stack.Always(stack.Lose))
 	a := c.stack.JoinApart(c, c.id, alice)
@@ -83,8 +83,8 @@ func joinedUntold(c *call) {
 		isGone(alice, "client_initiated"), isOver()))
 }
 
-// aborted has the connection of somebody end who was in the call, and only the webhook for one that
-// never came about tells of it.
+// aborted has the connection of a participant end, and the only webhook about it is the one for a
+// connection that was never established.
 func aborted(c *call) {
 	people := c.join(alice, bob)
 	there, err := c.listed(c.Context())

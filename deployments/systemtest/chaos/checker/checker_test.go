@@ -48,8 +48,7 @@ func event(t *testing.T, session string, n int, kind events.Type, after time.Dur
 	return e
 }
 
-// run is a history that nothing is wrong with: a session that its users change, and one in which
-// somebody calls.
+// run is a history without a fault: a session that its users change, and one with a call in it.
 type run struct {
 	*history.History
 

@@ -180,8 +180,8 @@ func (f Fault) end() time.Duration {
 
 func (f Fault) overlaps(g Fault) bool { return f.At < g.end() && g.At < f.end() || f.At == g.At }
 
-// disturbs says whether two faults are about the same at the same time. Two lies could make up a
-// whole that nobody can see through.
+// disturbs says whether two faults are about the same at the same time. The bridge could not
+// see through two lies that agree.
 func (f Fault) disturbs(g Fault) bool {
 	return f.overlaps(g) && (f.Kind == Lie && g.Kind == Lie || about(f.Target, g.Target) || about(g.Target, f.Target))
 }
