@@ -17,8 +17,9 @@ import (
 )
 
 const (
-	// frame is how much one Opus frame lasts.
-	frame = 20 * time.Millisecond
+	// frameInterval is the time from one frame to the next. A microphone that hears nothing sends
+	// few (RFC 6716, 2.1.9: discontinuous transmission), and dozens of callers share two processors.
+	frameInterval = 100 * time.Millisecond
 	// clockRate of Opus in RTP (RFC 7587).
 	clockRate = 48000
 	channels  = 2
@@ -185,7 +186,7 @@ func (c *Caller) listen(track *webrtc.TrackRemote, _ *lksdk.RemoteTrackPublicati
 // quietRoom is what the microphone picks up.
 type quietRoom struct{ lksdk.BaseSampleProvider }
 
-// NextSample is called once a frame by the track's writer.
+// NextSample is called once an interval by the track's writer.
 func (*quietRoom) NextSample(context.Context) (media.Sample, error) {
-	return media.Sample{Data: silence, Duration: frame}, nil
+	return media.Sample{Data: silence, Duration: frameInterval}, nil
 }

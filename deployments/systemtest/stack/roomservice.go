@@ -114,6 +114,20 @@ func (p *RoomServiceProxy) Calls(room, method string) []RoomCall {
 	return slices.DeleteFunc(slices.Clone(p.calls), func(c RoomCall) bool { return c.Room != room || c.Method != method })
 }
 
+// Listed returns the identities of the active participants in the last answer to ListParticipants
+// about a room that was not stale: a stale answer repeats it.
+func (p *RoomServiceProxy) Listed(room string) []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var identities []string
+	for _, person := range p.known.people[room] {
+		if person.GetState() == livekit.ParticipantInfo_ACTIVE {
+			identities = append(identities, person.GetIdentity())
+		}
+	}
+	return identities
+}
+
 // exchange is one request of the bridge and what is false in its answer.
 type exchange struct {
 	call   RoomCall // without a room where several are asked for

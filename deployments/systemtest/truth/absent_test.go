@@ -16,6 +16,7 @@ import (
 	"github.com/twitchtv/twirp"
 	"google.golang.org/protobuf/encoding/protojson"
 
+	"github.com/callplane/callplane/deployments/systemtest/caller"
 	"github.com/callplane/callplane/deployments/systemtest/stack"
 )
 
@@ -191,7 +192,7 @@ func finishedGoesOn(c *call) {
 func deadListed(c *call) {
 	people := c.join(alice, bob)
 	identity := people[1].Identity()
-	c.lasts(5 * time.Second) // Both are listed as they are now, and from then on always.
+	c.bridgeHasListed(people...) // A stale listing shows both of them from now on.
 	c.lies(allOf(stack.Lying(stack.Lie{Stale: true}, listRooms, listParticipants), func(rc stack.RoomCall) stack.Lie {
 		if rc.Identity != identity {
 			return stack.Lie{}
@@ -212,7 +213,7 @@ func deadListed(c *call) {
 // goneListed has a participant stay listed whose leaving a webhook has reported: they have left.
 func goneListed(c *call) {
 	people := c.join(alice, bob)
-	c.lasts(5 * time.Second)
+	c.bridgeHasListed(people...)
 	c.lies(stack.Lying(stack.Lie{Stale: true}, listRooms, listParticipants))
 	people[1].Leave(c)
 	told := then(opens(alice, bob), hangsUp(bob))
@@ -222,6 +223,20 @@ func goneListed(c *call) {
 	c.honest()
 	people[0].Leave(c)
 	c.ends("ended", shown(alice, "left", bob, "left"), then(told, hangsUp(alice), isOver()))
+}
+
+// bridgeHasListed waits until LiveKit has answered the bridge a listing with all of these people.
+func (c *call) bridgeHasListed(people ...*caller.Process) {
+	c.Helper()
+	await(c, func(context.Context) error {
+		listed := c.stack.RoomService.Listed(c.room)
+		for _, person := range people {
+			if !slices.Contains(listed, person.Identity()) {
+				return fmt.Errorf("the bridge was answered a listing of %v, without %s", listed, person.Identity())
+			}
+		}
+		return nil
+	})
 }
 
 // roomInfo is the room as LiveKit itself lists it.

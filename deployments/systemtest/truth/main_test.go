@@ -40,7 +40,7 @@ const (
 	joinsAtOnce = 3
 	// stacksAtOnce is how many stacks there are at the same time: on two processors more of them have
 	// webhooks come later than the comparisons that they are to come before.
-	stacksAtOnce = 4
+	stacksAtOnce = 3
 	// scenarios go on side by side, however few processors there are: each waits for nearly all of its time.
 	scenarios = 64
 )
