@@ -75,8 +75,8 @@ func (c *Caller) obey(word string) string {
 	case sayPublish:
 		ctx, cancel := context.WithTimeout(context.Background(), connectTimeout+10*time.Second)
 		defer cancel()
-		// A server under load answers after the SDK's time limit. It has the request then, and whoever
-		// waits for the track sees it in the session's log.
+		// A server under load answers after the SDK's time limit. It has the request then, and the
+		// session's log shows the track to the test that waits for it.
 		if _, err := c.PublishAudio(ctx); err != nil && !errors.Is(err, lksdk.ErrTrackPublishTimeout) {
 			return failedWord + " " + err.Error()
 		}

@@ -16,7 +16,7 @@ import (
 
 const (
 	alice, bob = "alice", "bob"
-	// audible is how many audio packets somebody must have got to count as hearing the other.
+	// audible is how many audio packets a participant has got who hears the other.
 	audible = 10
 )
 
