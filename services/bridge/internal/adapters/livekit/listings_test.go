@@ -4,7 +4,6 @@ import (
 	"context"
 	"slices"
 	"strconv"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -188,31 +187,6 @@ func TestAListingIsBounded(t *testing.T) {
 		for _, name := range names {
 			requireUnanswered(t, answers, name)
 		}
-	})
-	t.Run("in calls at once", func(t *testing.T) {
-		t.Parallel()
-		const atOnce = 4
-		s, rooms := newStandIn(t, names...)
-		var asked atomic.Int64
-		met := make(chan struct{})
-		s.fail = func(ctx context.Context, call string, _ []string) error {
-			if call != "ListParticipants" {
-				return nil
-			}
-			if asked.Add(1) == atOnce {
-				close(met)
-			}
-			select { // The first calls wait for each other.
-			case <-met:
-				return nil
-			case <-ctx.Done():
-				return ctx.Err()
-			}
-		}
-		answers, err := rooms.List(t.Context(), names)
-		require.NoError(t, err)
-		requireListed(t, answers, names...)
-		require.Equal(t, atOnce, s.most)
 	})
 	t.Run("where nothing answers", func(t *testing.T) {
 		t.Parallel()
