@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
-	"net/url"
-	"slices"
 	"testing"
 
 	"github.com/google/uuid"
@@ -25,7 +23,7 @@ import (
 )
 
 const (
-	exampleQueue     = "orchestrator.events"
+	exampleQueue     = stack.ExampleQueue
 	exampleConsumer  = "example-orchestrator"
 	examplePrincipal = "orchestrator"
 	exampleKills     = 6
@@ -52,7 +50,7 @@ func TestTheExampleIsKilled(t *testing.T) {
 	s := withoutReconciler(t, testkit.Rabbit(t))
 	example := s.Example(t, examplePrincipal)
 	example.Start(t)
-	awaitBound(t, s)
+	s.AwaitExampleBound(t)
 	talks := make([]*talk, talksAtOnce)
 	for i := range talks {
 		id := newSession(t, s).SessionID
@@ -175,23 +173,6 @@ func (k *talk) followed(ctx context.Context, s *stack.Stack, log []callplane.Eve
 		err = fmt.Errorf("the checkpoint is %s, the last event that is followed %s", kept, last)
 	}
 	return err
-}
-
-// awaitBound waits until the example has bound its queue: what is said before that is not for it.
-func awaitBound(t *testing.T, s *stack.Stack) {
-	t.Helper()
-	testkit.Eventually(t, stack.Patience, func(ctx context.Context) error {
-		var bindings []struct{ Source string }
-		path := "/api/queues/" + url.PathEscape(s.Vhost.Name) + "/" + exampleQueue + "/bindings"
-		if err := s.Vhost.Broker.Management.Do(ctx, http.MethodGet, path, nil, &bindings); err != nil {
-			return err
-		}
-		bound := slices.DeleteFunc(bindings, func(b struct{ Source string }) bool { return b.Source != topology.EventsExchange })
-		if len(bound) < 2 {
-			return fmt.Errorf("it has %d bindings", len(bound))
-		}
-		return nil
-	})
 }
 
 // awaitEmpty waits until nothing waits in queues of the stack.

@@ -79,6 +79,7 @@ func newWorld(t *testing.T, sabotage string, kinds schedule.Targets) *world {
 		w.processes[name].Start(t)
 		w.awaitReady(t, name)
 	}
+	w.AwaitExampleBound(t)
 	w.afterStart(t, sabotage)
 	w.beginObserving(t)
 	return w

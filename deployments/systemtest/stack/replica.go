@@ -1,12 +1,16 @@
 package stack
 
 import (
+	"context"
+	"fmt"
+	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/callplane/callplane/contracts/topology"
 	"github.com/callplane/callplane/libs/testkit"
 )
 
@@ -50,6 +54,32 @@ func (s *Stack) ExampleReplica(t testing.TB, principal string, settings map[stri
 	return s.Replica(t, NewProcess(Orchestrator, Binary(t, Orchestrator), map[string]string{
 		"AMQP_URL": broker, "API_URL": s.API.Base(), "API_DEV_USER": principal,
 	}), Orchestrator, "", settings)
+}
+
+// ExampleQueue is the queue of the example orchestrator.
+const ExampleQueue = "orchestrator.events"
+
+// AwaitExampleBound waits until the example orchestrator has bound its queue: an event that is
+// published before does not get there.
+func (s *Stack) AwaitExampleBound(t testing.TB) {
+	t.Helper()
+	path := "/api/queues/" + url.PathEscape(s.Vhost.Name) + "/" + ExampleQueue + "/bindings"
+	testkit.Eventually(t, Patience, func(ctx context.Context) error {
+		var bindings []struct{ Source string }
+		if err := s.Vhost.Broker.Management.Do(ctx, http.MethodGet, path, nil, &bindings); err != nil {
+			return fmt.Errorf("reading the bindings of %s: %w", ExampleQueue, err)
+		}
+		bound := 0
+		for _, binding := range bindings {
+			if binding.Source == topology.EventsExchange {
+				bound++
+			}
+		}
+		if bound < 2 {
+			return fmt.Errorf("%s has %d bindings to %s", ExampleQueue, bound, topology.EventsExchange)
+		}
+		return nil
+	})
 }
 
 // By is a URL by way of another address (host:port).
